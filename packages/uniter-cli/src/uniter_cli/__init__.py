@@ -1,0 +1,3 @@
+"""Command line for UNITER: pre-train, import, convert."""
+
+__version__ = "0.1.0"

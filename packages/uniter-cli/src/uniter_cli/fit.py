@@ -1,0 +1,163 @@
+"""The training loop: every run of every task goes through here, and it knows none of them by name.
+
+B pairs of a micro-batch, N units (words + regions) of a step.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from contextlib import nullcontext
+from itertools import islice
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from uniter_cli.errors import RunError
+from uniter_cli.loader import Job
+from uniter_cli.optim import learning_rate
+from uniter_cli.recipe import Recipe
+from uniter_tasks import TaskBatch
+
+__all__ = ["StepReport", "fit"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one optimiser step did, over all processes.
+
+    Attributes:
+        step: its number, from 0.
+        dataset, objective: what it trained on.
+        loss: the objective's mean over the global batch.
+        grad_norm: global norm before clipping.
+        lr: learning rate.
+        units: real units of this process's share; `slots` what a padded batch would have held.
+        seconds: wall time of the step; `data_seconds` of it were spent waiting for batches.
+        position: of the stream it drew from.
+    """
+
+    step: int
+    dataset: str
+    objective: str
+    loss: float
+    grad_norm: float
+    lr: float
+    units: int
+    slots: int
+    seconds: float
+    data_seconds: float
+    stream: str
+    position: dict[str, int]
+
+
+def fit(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    batches: Iterable[tuple[Job, TaskBatch]],
+    recipe: Recipe,
+    *,
+    first_step: int = 0,
+    after_step: Callable[[StepReport], None],
+) -> None:
+    """Train from `first_step` to the recipe's last step.
+
+    Args:
+        model: prepared by `accelerator`; called as `model(objective, batch)`, returns a `Loss`.
+        optimizer: prepared by `accelerator`.
+        accelerator: the process group.
+        batches: this process's micro-batches in order, `accumulation` a step.
+        recipe: steps, schedule and clipping.
+        first_step: the step the first batch belongs to.
+        after_step: called after every step; saves, measures and logs.
+
+    Raises:
+        RunError: the loss or the gradient is not finite; the message names the pairs.
+    """
+    model.train()
+    clock = time.perf_counter()
+    for step, parts, waited in _steps(batches, first_step, recipe.batch.accumulation):
+        lr = learning_rate(recipe.optimizer, step, recipe.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        loss = _backward(model, accelerator, parts)
+        norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)
+        _refuse_non_finite(loss, norm, parts, step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        now = time.perf_counter()
+        job, _ = parts[0]
+        packed = [batch.packed for _, batch in parts]
+        report = StepReport(
+            step=step,
+            dataset=job.dataset,
+            objective=job.objective,
+            loss=loss,
+            grad_norm=float(norm),
+            lr=lr,
+            units=sum(p.num_units for p in packed),
+            slots=sum(p.num_samples * p.max_seqlen for p in packed),
+            seconds=now - clock,
+            data_seconds=waited,
+            stream=job.stream,
+            position=job.position,
+        )
+        after_step(report)
+        model.train()
+        clock = time.perf_counter()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _steps(
+    batches: Iterable[T], first_step: int, accumulation: int
+) -> Iterator[tuple[int, list[T], float]]:
+    """Groups of `accumulation` micro-batches, with the step's number and the seconds spent waiting for them."""
+    stream = iter(batches)
+    step = first_step
+    while True:
+        started = time.perf_counter()
+        parts = list(islice(stream, accumulation))
+        if not parts:
+            return
+        yield step, parts, time.perf_counter() - started
+        step += 1
+
+
+def _backward(model: nn.Module, accelerator: Accelerator, parts: list[tuple[Job, TaskBatch]]) -> float:
+    """Gradients of the mean over the *global* batch; its value.
+
+    The sum of every part is divided by the count over all parts and processes, known before the first forward pass; so
+    neither accumulation nor the number of processes changes a number. DDP averages over processes: hence the factor.
+    """
+    world = accelerator.num_processes
+    count = torch.tensor(sum(batch.count for _, batch in parts), dtype=torch.float64, device=accelerator.device)
+    if world > 1:
+        count = accelerator.reduce(count, reduction="sum")
+    total = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+    for number, (job, batch) in enumerate(parts, start=1):
+        on_device = batch.to(accelerator.device, non_blocking=True)
+        with accelerator.no_sync(model) if number < len(parts) else nullcontext():
+            loss = model(job.objective, on_device)
+            accelerator.backward(loss.sum * (world / float(count)))
+        total += loss.sum.detach().double()
+    if world > 1:
+        total = accelerator.reduce(total, reduction="sum")
+    return float(total / count)
+
+
+def _refuse_non_finite(loss: float, norm: torch.Tensor, parts: list[tuple[Job, TaskBatch]], step: int) -> None:
+    if math.isfinite(loss) and bool(torch.isfinite(norm)):
+        return
+    job, _ = parts[0]
+    ids = [name for _, batch in parts for name in batch.ids]
+    raise RunError(
+        f"step {step} ({job.objective} on {job.dataset}): loss {loss}, gradient norm {float(norm)}: "
+        f"not finite, the run stops before the update; its pairs: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}"
+    )

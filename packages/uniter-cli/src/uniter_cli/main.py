@@ -1,0 +1,61 @@
+"""The `uniter` command: sub-commands, and how errors reach a person.
+
+Nothing heavy is imported here: `uniter --help` answers before torch would have been loaded.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from uniter_cli.commands import convert, data, demo, pretrain, recipes
+from uniter_cli.errors import UsageError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="uniter",
+    help="Learn one Transformer over the words of a sentence and the regions of an image (UNITER, ECCV 2020).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("pretrain")(pretrain.pretrain)
+app.add_typer(data.app, name="data")
+app.add_typer(convert.app, name="convert")
+app.add_typer(recipes.app, name="recipes")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from uniter_cli import __version__
+
+        typer.echo(f"uniter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    if debug:
+        os.environ["UNITER_DEBUG"] = "1"
+
+
+def run() -> None:
+    """Entry point: exit status 2 for usage, 1 for failure, 130 when interrupted; one line, no traceback unless `--debug`."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("UNITER_DEBUG"):
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        sys.stderr.write(f"error: {message}\n")
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,72 @@
+"""The model and the settings of its objectives, as a recipe and the data decide them."""
+
+from uniter_cli.errors import UsageError
+from uniter_cli.recipe import Recipe
+from uniter_cli.sources import Sources, check_fit
+from uniter_core import PRESETS, UniterConfig, key_of
+from uniter_data import PairDataset
+from uniter_tasks import ObjectiveSettings, PretrainingModel, objective
+
+__all__ = ["build_model", "build_settings"]
+
+
+def build_settings(recipe: Recipe, dataset: PairDataset) -> ObjectiveSettings:
+    """How the objectives corrupt and weigh, with the data's vocabulary.
+
+    Raises:
+        UsageError: an objective needs soft labels, and the data have none.
+    """
+    for name in recipe.tasks:
+        if objective(name).needs_labels and not dataset.num_classes:
+            raise UsageError(
+                f"{name} needs the soft labels of the regions, {dataset.name} has none: leave it out of --tasks"
+            )
+    masking = recipe.masking
+    return ObjectiveSettings(
+        vocabulary=dataset.vocabulary,
+        word_probability=masking.word_probability,
+        region_probability=masking.region_probability,
+        masking=masking.masking,
+        mismatch_probability=masking.mismatch_probability,
+        wra_weight=masking.wra_weight,
+    )
+
+
+def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -> PretrainingModel:
+    """A fresh model of the data's sizes, or the checkpoint the recipe starts from.
+
+    Raises:
+        UsageError: the preset or a field of it is unknown, the checkpoint does not fit the data, or a sentence of the data
+            is longer than the model's positions.
+    """
+    dataset = sources.any
+    if recipe.model.init:
+        model = PretrainingModel.from_pretrained(recipe.model.init, settings, attention=recipe.model.attention)
+        check_fit(model.encoder.config, model.vocabulary, dataset, origin=recipe.model.init)
+    else:
+        model = PretrainingModel(
+            _config(recipe, dataset), settings, seed=key_of(recipe.seed, "init"), attention=recipe.model.attention
+        )
+    for splits in (sources.train, sources.val, sources.test):
+        for data in splits.values():
+            longest = int(data.text_lengths.max())
+            if longest > model.encoder.config.max_positions:
+                raise UsageError(
+                    f"{data.name} ({data.split}) has a sentence of {longest} tokens, the model "
+                    f"{model.encoder.config.max_positions} positions: raise model.config.max_positions or import with --truncate"
+                )
+    return model
+
+
+def _config(recipe: Recipe, dataset: PairDataset) -> UniterConfig:
+    if recipe.model.preset not in PRESETS:
+        raise UsageError(f"model.preset {recipe.model.preset!r}: there are {', '.join(PRESETS)}")
+    sizes = {
+        "vocab_size": dataset.vocabulary.size,
+        "region_dim": dataset.region_dim,
+        "num_classes": dataset.num_classes or 2,
+    }
+    try:
+        return PRESETS[recipe.model.preset](**(sizes | recipe.model.config))
+    except TypeError as error:
+        raise UsageError(f"model.config: {error}") from error

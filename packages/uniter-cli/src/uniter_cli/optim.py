@@ -1,0 +1,62 @@
+"""AdamW over the right parameters, and the learning rate as a pure function of the step."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from uniter_cli.recipe import OptimizerRecipe
+
+__all__ = ["build_optimizer", "decayed_names", "learning_rate"]
+
+# The 2020 code spares names that contain these; so some LayerNorms (`img_layer_norm.weight`, `net.2.weight`) decay.
+RELEASED_SPARED = ("bias", "LayerNorm.bias", "LayerNorm.weight")
+
+
+def decayed_names(model: nn.Module, rule: str) -> set[str]:
+    """Names of the parameters that weight decay pulls to zero.
+
+    Args:
+        model: the modules whose parameters are trained.
+        rule: `matrices` = the weights of `Linear` and `Embedding` modules, whatever their names;
+            `released` = by official name, as in the 2020 code (several LayerNorms decay; see docs).
+    """
+    if rule == "released":
+        from uniter_core.checkpoints import official_name
+
+        return {n for n, _ in model.named_parameters() if not any(part in official_name(n) for part in RELEASED_SPARED)}
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        if isinstance(module, (nn.Linear, nn.Embedding))
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim > 1
+    }
+
+
+def build_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
+    """Fused AdamW with two groups: decayed and spared parameters.
+
+    torch's AdamW adds eps after the bias correction and decays before the update; the released one adds eps before
+    and decays after. The difference vanishes within the first hundreds of steps.
+    """
+    decayed = decayed_names(model, recipe.decayed)
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [
+        {"params": _named(trained, decayed, inside=True), "weight_decay": recipe.weight_decay},
+        {"params": _named(trained, decayed, inside=False), "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
+
+
+def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
+    """Rate of step `step` (0-based) of `steps`: linear from 0 to `lr` over the warm-up, then linear to 0."""
+    warmup = recipe.warmup * steps
+    done = step + 1
+    if done <= warmup:
+        return recipe.lr * done / warmup
+    return recipe.lr * max(0.0, (steps - step) / max(1.0, steps - warmup))
+
+
+def _named(named: Iterable[tuple[str, nn.Parameter]], chosen: set[str], *, inside: bool) -> list[nn.Parameter]:
+    return [parameter for name, parameter in named if (name in chosen) == inside]

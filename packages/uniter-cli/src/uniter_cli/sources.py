@@ -1,0 +1,125 @@
+"""Where a run's data come from: `--data` arguments, generated scenes, and whether sets and model fit together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uniter_cli.errors import UsageError
+from uniter_cli.recipe import DataRecipe
+from uniter_core import UniterConfig, Vocabulary
+from uniter_data import PairDataset, dataset_splits
+from uniter_data.scenes import ensure_scenes
+
+__all__ = ["Sources", "check_fit", "open_sources", "parse_data_arguments"]
+
+SCENES = "scenes:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The opened splits of every data set of a run, by its name in the recipe; a set may lack `val` or `test`."""
+
+    train: dict[str, PairDataset]
+    val: dict[str, PairDataset]
+    test: dict[str, PairDataset]
+
+    @property
+    def any(self) -> PairDataset:
+        """One of the training sets: they agree in vocabulary, feature width and classes."""
+        return next(iter(self.train.values()))
+
+
+def parse_data_arguments(arguments: Iterable[str]) -> dict[str, DataRecipe]:
+    """Data sets from `--data PATH[,weight=2][,train=SPLIT][,val=SPLIT][,test=SPLIT]`, named by their last path part.
+
+    Raises:
+        UsageError: an option after the comma is unknown, or a weight is not a positive number.
+    """
+    found: dict[str, DataRecipe] = {}
+    for argument in arguments:
+        path, *options = argument.split(",")
+        values: dict[str, str] = {}
+        for option in options:
+            key, _, value = option.partition("=")
+            if key not in ("weight", "train", "val", "test") or not value:
+                raise UsageError(f"--data {argument}: {option!r} is not one of weight=, train=, val=, test=")
+            values[key] = value
+        try:
+            weight = float(values.pop("weight", "1"))
+        except ValueError as error:
+            raise UsageError(f"--data {argument}: weight is not a number") from error
+        if weight <= 0:
+            raise UsageError(f"--data {argument}: weight must be positive")
+        name = path.removeprefix(SCENES).rstrip("/").rsplit("/", 1)[-1]
+        while name in found:
+            name += "+"
+        found[name] = DataRecipe(path=path, weight=weight, **values)
+    return found
+
+
+def open_sources(data: Mapping[str, DataRecipe], *, progress: Callable[[str, int, int], None] | None = None) -> Sources:
+    """Open every data set's splits, generating scenes where one is asked for, and check that they fit together.
+
+    Raises:
+        UsageError: two sets differ in vocabulary, feature width or classes.
+        ValueError, OSError: a store is missing, foreign or damaged; the message names it.
+    """
+    sources = Sources(train={}, val={}, test={})
+    for name, recipe in data.items():
+        directory = _locate(recipe.path, progress)
+        splits = dataset_splits(directory)
+        sources.train[name] = PairDataset.open(directory, recipe.train)
+        for role, split in (("val", recipe.val), ("test", recipe.test)):
+            default = getattr(DataRecipe(path=""), role)
+            if split in splits or split != default:
+                getattr(sources, role)[name] = PairDataset.open(directory, split)
+    _check_agreement([*sources.train.items(), *sources.val.items(), *sources.test.items()])
+    return sources
+
+
+def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: PairDataset, *, origin: str) -> None:
+    """Refuse a checkpoint that does not fit the data.
+
+    Raises:
+        UsageError: feature width, class count or vocabulary differ; the message names both sides.
+    """
+    pairs = (
+        ("region features", config.region_dim, dataset.region_dim, "values wide"),
+        ("soft labels", config.num_classes, dataset.num_classes or config.num_classes, "classes"),
+        ("vocabulary", config.vocab_size, dataset.vocabulary.size, "entries"),
+    )
+    for what, of_model, of_data, unit in pairs:
+        if of_model != of_data:
+            raise UsageError(
+                f"{origin} expects {what} of {of_model} {unit}, {dataset.name} has {of_data}: "
+                "choose a checkpoint made for such data, or write the store anew to match"
+            )
+    if vocabulary and vocabulary.digest and vocabulary.digest != dataset.vocabulary.digest:
+        raise UsageError(
+            f"{origin} and {dataset.name} have vocabularies of equal size but other words: "
+            "import the texts again with the checkpoint's tokenizer.json"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _locate(path: str, progress: Callable[[str, int, int], None] | None) -> str:
+    if path.startswith(SCENES):
+        return str(ensure_scenes(progress=progress) / path.removeprefix(SCENES))
+    return path if "://" in path else str(Path(path).expanduser())
+
+
+def _check_agreement(named: list[tuple[str, PairDataset]]) -> None:
+    first_name, first = named[0]
+    for name, dataset in named[1:]:
+        for what, ours, theirs in (
+            ("region feature width", first.region_dim, dataset.region_dim),
+            ("class count", first.num_classes, dataset.num_classes),
+            ("vocabulary", first.vocabulary.digest, dataset.vocabulary.digest),
+        ):
+            if ours != theirs:
+                raise UsageError(
+                    f"data sets {first_name!r} and {name!r} ({dataset.split}) differ in {what} ({ours} and {theirs}): "
+                    "they cannot be mixed in one run"
+                )

@@ -1,0 +1,88 @@
+"""Measuring objectives on a split: the sums that objectives log, added over batches and processes."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from uniter_cli.loader import batch_loader, validation_jobs
+from uniter_cli.recipe import ValidationRecipe
+from uniter_data import PairDataset
+from uniter_tasks import ObjectiveSettings, objective
+
+__all__ = ["measure"]
+
+
+def measure(
+    model: nn.Module,
+    accelerator: Accelerator,
+    datasets: Mapping[str, PairDataset],
+    objectives: Iterable[str],
+    settings: ObjectiveSettings,
+    recipe: ValidationRecipe,
+    *,
+    another_picture: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
+    """Means of every logged quantity, named `DATASET/OBJECTIVE/METRIC`, and `OBJECTIVE/METRIC` over all data sets.
+
+    The pairs, their masks and their mismatched partners are the same at every call and for any number of processes.
+
+    Args:
+        model: called as `model(objective, batch)`; put into evaluation mode.
+        accelerator: whose processes share the work.
+        datasets: the splits to measure on.
+        objectives: names.
+        settings: of the objectives.
+        recipe: how much of a split to use, in batches of how many units.
+        another_picture: show every sentence with the regions of another image, to see what a model takes from the
+            image at all.
+        progress: called with batches done and their number.
+    """
+    model.eval()
+    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64, device=accelerator.device))
+    jobs = [
+        job
+        for name, dataset in datasets.items()
+        for task in objectives
+        for job in validation_jobs(
+            name,
+            dataset,
+            task,
+            units=recipe.units,
+            pairs=recipe.pairs,
+            mismatch_probability=_mismatch(task, settings, another_picture),
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+        )
+    ]
+    with torch.no_grad():
+        for done, (job, batch) in enumerate(batch_loader(datasets, jobs, settings), start=1):
+            loss = model(job.objective, batch.to(accelerator.device))
+            for metric, value in loss.logged.items():
+                sums[f"{job.dataset}/{job.objective}/{metric}"] += value
+                sums[f"{job.objective}/{metric}"] += value
+            progress(done, len(jobs))
+    return _means(accelerator, sums)
+
+
+def _mismatch(task: str, settings: ObjectiveSettings, another_picture: bool) -> float:
+    if another_picture:
+        return 1.0
+    return settings.mismatch_probability if objective(task).mismatched else 0.0
+
+
+def _means(accelerator: Accelerator, sums: dict[str, Tensor]) -> dict[str, float]:
+    """Mean of each quantity over all processes; a process may have seen none of some."""
+    if accelerator.num_processes > 1:
+        gathered: list[dict[str, list[float]] | None] = [None] * accelerator.num_processes
+        torch.distributed.all_gather_object(gathered, {name: value.tolist() for name, value in sums.items()})
+        total: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for part in gathered:
+            for name, (value, count) in (part or {}).items():
+                total[name] = [total[name][0] + value, total[name][1] + count]
+    else:
+        total = {name: value.tolist() for name, value in sums.items()}
+    return {name: value / count for name, (value, count) in sorted(total.items()) if count > 0}
