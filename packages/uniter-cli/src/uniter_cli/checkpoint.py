@@ -43,9 +43,7 @@ def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: in
     accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        (partial / "position.json").write_text(
-            json.dumps({"processes": accelerator.num_processes} | asdict(position))
-        )
+        (partial / "position.json").write_text(json.dumps({"processes": accelerator.num_processes} | asdict(position)))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         for old in _whole(folder)[:-keep]:
@@ -71,8 +69,7 @@ def restore(accelerator: Accelerator, checkpoint: Path) -> Position:
     processes = saved.pop("processes")
     if processes != accelerator.num_processes:
         raise UsageError(
-            f"{checkpoint} was saved by {processes} processes, this run has {accelerator.num_processes}: "
-            "start as many"
+            f"{checkpoint} was saved by {processes} processes, this run has {accelerator.num_processes}: start as many"
         )
     # accelerate only logs when a generator's state is missing: the run would go on with other dropout
     generators = checkpoint / f"random_states_{accelerator.process_index}.pkl"

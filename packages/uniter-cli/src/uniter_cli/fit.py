@@ -86,8 +86,10 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = lr
         loss = _backward(model, accelerator, parts)
+        # under fp16 the scaler itself skips a step whose scaled gradients overflow
         norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)
-        _refuse_non_finite(loss, norm, parts, step)
+        if not math.isfinite(loss) or not (accelerator.scaler or bool(torch.isfinite(norm))):
+            raise RunError(_not_finite(loss, float(norm), parts, step))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         now = time.perf_counter()
@@ -115,9 +117,7 @@ def fit(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _steps(
-    batches: Iterable[T], first_step: int, accumulation: int
-) -> Iterator[tuple[int, list[T], float]]:
+def _steps(batches: Iterable[T], first_step: int, accumulation: int) -> Iterator[tuple[int, list[T], float]]:
     """Groups of `accumulation` micro-batches, with the step's number and the seconds spent waiting for them."""
     stream = iter(batches)
     step = first_step
@@ -152,12 +152,10 @@ def _backward(model: nn.Module, accelerator: Accelerator, parts: list[tuple[Job,
     return float(total / count)
 
 
-def _refuse_non_finite(loss: float, norm: torch.Tensor, parts: list[tuple[Job, TaskBatch]], step: int) -> None:
-    if math.isfinite(loss) and bool(torch.isfinite(norm)):
-        return
+def _not_finite(loss: float, norm: float, parts: list[tuple[Job, TaskBatch]], step: int) -> str:
     job, _ = parts[0]
     ids = [name for _, batch in parts for name in batch.ids]
-    raise RunError(
-        f"step {step} ({job.objective} on {job.dataset}): loss {loss}, gradient norm {float(norm)}: "
+    return (
+        f"step {step} ({job.objective} on {job.dataset}): loss {loss}, gradient norm {norm}: "
         f"not finite, the run stops before the update; its pairs: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}"
     )

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from uniter_cli import checkpoint
 from uniter_cli.curves import draw_curves
 from uniter_cli.display import console, progress_callback
 from uniter_cli.engine import build_accelerator, seed_everything
-from uniter_cli.errors import UsageError
+from uniter_cli.errors import RunError, UsageError
 from uniter_cli.fit import StepReport, fit
 from uniter_cli.loader import TrainingPlan, batch_loader
 from uniter_cli.logbook import Logbook
@@ -62,6 +63,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
+    _check_space(out, bare, recipe)
     model, optimizer = accelerator.prepare(bare, build_optimizer(bare, recipe.optimizer))
     position = _begin(directory, recipe, plan, accelerator, resume=resume)
     run = _Run(recipe, directory, accelerator, sources, settings, position)
@@ -104,7 +106,12 @@ def build_mixture(recipe: Recipe) -> TaskMixture:
             Stage(
                 until=until,
                 weights={
-                    name: {task: weight * share for task, share in recipe.tasks.items()} for name, weight in data.items()
+                    name: {
+                        task: weight * share
+                        for task, share in (recipe.tasks | recipe.data[name].tasks).items()
+                        if share > 0
+                    }
+                    for name, weight in data.items()
                 },
             )
             for until, data in weights
@@ -229,6 +236,19 @@ def _begin(
         console.print(f"resuming {directory.path} at step {position.step} of {recipe.steps}", highlight=False)
     accelerator.wait_for_everyone()
     return position
+
+
+def _check_space(out: Path, model: torch.nn.Module, recipe: Recipe) -> None:
+    """Refuse to start where the checkpoints cannot fit: weights and two moments each, one more than are kept, the model."""
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    needed = weights * (3 * (recipe.save.keep + 1) + 1)
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise RunError(
+            f"{out}: the run's checkpoints need {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free: "
+            "make room, choose another --out, or keep fewer (--set save.keep=1)"
+        )
 
 
 def _peak_memory() -> int:

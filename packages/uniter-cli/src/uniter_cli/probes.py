@@ -94,7 +94,9 @@ def _attention(
     for name, dataset in test.items():
         if not dataset.has_gold or name not in val:
             continue
-        on_val: AttentionAlignment = attention_alignment(model.encoder, _some(val[name]), units=units, progress=progress)
+        on_val: AttentionAlignment = attention_alignment(
+            model.encoder, _some(val[name]), units=units, progress=progress
+        )
         on_test: AttentionAlignment = attention_alignment(model.encoder, _some(dataset), units=units, progress=progress)
         layer, head = on_val.best
         return {

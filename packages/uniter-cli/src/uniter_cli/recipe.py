@@ -50,6 +50,9 @@ class DataRecipe:
 
     path: str
     weight: float = 1.0
+    tasks: dict[str, float] = field(
+        default_factory=dict
+    )  # weights that differ from the recipe's here; 0 = not on this set
     train: str = "train"
     val: str = "val"
     test: str = "test"
@@ -70,7 +73,6 @@ class BatchRecipe:
     units: int = 1024  # of one optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # parts a process runs one after another in a step
     workers: int = 0  # loader processes of each process; the numbers of the run do not depend on it
-    max_tokens: int = 60  # word pieces of a sentence; longer ones were dropped when the store was written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class SaveRecipe:
 
     every: int = 1000  # steps between checkpoints
     keep: int = 2
-    log_every: int = 10
+    log_every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +208,7 @@ def _check(recipe: Recipe) -> None:
         "save.keep": recipe.save.keep < 1,
         "save.log_every": recipe.save.log_every < 1,
         "tasks": any(weight <= 0 for weight in recipe.tasks.values()),
+        "data": any(source.weight <= 0 or min(source.tasks.values(), default=0) < 0 for source in recipe.data.values()),
         "masking.masking": recipe.masking.masking not in ("conditional", "joint"),
     }
     for key, is_wrong in wrong.items():
@@ -217,7 +220,9 @@ def _check(recipe: Recipe) -> None:
     for stage in recipe.stages:
         for name in stage.data:
             if name not in recipe.data:
-                raise UsageError(f"recipe {recipe.name}: a stage names data set {name!r}: {_nearest(name, recipe.data)}")
+                raise UsageError(
+                    f"recipe {recipe.name}: a stage names data set {name!r}: {_nearest(name, recipe.data)}"
+                )
 
 
 @cache
@@ -243,7 +248,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(kind, _table(value, where), where)  # type: ignore[arg-type]
     if kind == dict[str, DataRecipe]:
-        return {name: _build(DataRecipe, _table(row, where), f"{where}.{name}") for name, row in _table(value, where).items()}
+        return {
+            name: _build(DataRecipe, _table(row, where), f"{where}.{name}")
+            for name, row in _table(value, where).items()
+        }
     if kind == tuple[StageRecipe, ...]:
         return tuple(_build(StageRecipe, _table(row, where), where) for row in value)
     if kind == dict[str, float]:

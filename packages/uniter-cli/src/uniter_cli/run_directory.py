@@ -15,7 +15,17 @@ from uniter_cli.recipe import Recipe, load_recipe, to_toml
 
 __all__ = ["RunDirectory", "write_text"]
 
-PACKAGES = ("uniter-ot", "uniter-core", "uniter-data", "uniter-tasks", "uniter-cli", "torch", "accelerate", "zarr", "tokenizers")
+PACKAGES = (
+    "uniter-ot",
+    "uniter-core",
+    "uniter-data",
+    "uniter-tasks",
+    "uniter-cli",
+    "torch",
+    "accelerate",
+    "zarr",
+    "tokenizers",
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Where a run's data come from: `--data` arguments, generated scenes, and whether sets and model fit together."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe
@@ -10,7 +11,7 @@ from uniter_core import UniterConfig, Vocabulary
 from uniter_data import PairDataset, dataset_splits
 from uniter_data.scenes import ensure_scenes
 
-__all__ = ["Sources", "check_fit", "open_sources", "parse_data_arguments"]
+__all__ = ["Sources", "check_fit", "locate", "open_sources", "parse_data_arguments"]
 
 SCENES = "scenes:"
 
@@ -29,8 +30,10 @@ class Sources:
         return next(iter(self.train.values()))
 
 
-def parse_data_arguments(arguments: Iterable[str]) -> dict[str, DataRecipe]:
+def parse_data_arguments(arguments: Iterable[str], known: Mapping[str, DataRecipe]) -> dict[str, DataRecipe]:
     """Data sets from `--data PATH[,weight=2][,train=SPLIT][,val=SPLIT][,test=SPLIT]`, named by their last path part.
+
+    A set whose name the recipe has (`known`) keeps what the recipe says of it, but for its path and the options given.
 
     Raises:
         UsageError: an option after the comma is unknown, or a weight is not a positive number.
@@ -38,22 +41,18 @@ def parse_data_arguments(arguments: Iterable[str]) -> dict[str, DataRecipe]:
     found: dict[str, DataRecipe] = {}
     for argument in arguments:
         path, *options = argument.split(",")
-        values: dict[str, str] = {}
+        values: dict[str, Any] = {}
         for option in options:
             key, _, value = option.partition("=")
             if key not in ("weight", "train", "val", "test") or not value:
                 raise UsageError(f"--data {argument}: {option!r} is not one of weight=, train=, val=, test=")
             values[key] = value
-        try:
-            weight = float(values.pop("weight", "1"))
-        except ValueError as error:
-            raise UsageError(f"--data {argument}: weight is not a number") from error
-        if weight <= 0:
-            raise UsageError(f"--data {argument}: weight must be positive")
+        if "weight" in values:
+            values["weight"] = _weight(values["weight"], argument)
         name = path.removeprefix(SCENES).rstrip("/").rsplit("/", 1)[-1]
         while name in found:
             name += "+"
-        found[name] = DataRecipe(path=path, weight=weight, **values)
+        found[name] = replace(known.get(name, DataRecipe(path=path)), path=path, **values)
     return found
 
 
@@ -66,7 +65,7 @@ def open_sources(data: Mapping[str, DataRecipe], *, progress: Callable[[str, int
     """
     sources = Sources(train={}, val={}, test={})
     for name, recipe in data.items():
-        directory = _locate(recipe.path, progress)
+        directory = locate(recipe.path, progress)
         splits = dataset_splits(directory)
         sources.train[name] = PairDataset.open(directory, recipe.train)
         for role, split in (("val", recipe.val), ("test", recipe.test)):
@@ -75,6 +74,13 @@ def open_sources(data: Mapping[str, DataRecipe], *, progress: Callable[[str, int
                 getattr(sources, role)[name] = PairDataset.open(directory, split)
     _check_agreement([*sources.train.items(), *sources.val.items(), *sources.test.items()])
     return sources
+
+
+def locate(path: str, progress: Callable[[str, int, int], None] | None = None) -> str:
+    """The directory or URL of a data set; `scenes:NAME` is generated into the cache directory on first use."""
+    if path.startswith(SCENES):
+        return str(ensure_scenes(progress=progress) / path.removeprefix(SCENES))
+    return path if "://" in path else str(Path(path).expanduser())
 
 
 def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: PairDataset, *, origin: str) -> None:
@@ -104,10 +110,14 @@ def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: Pair
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _locate(path: str, progress: Callable[[str, int, int], None] | None) -> str:
-    if path.startswith(SCENES):
-        return str(ensure_scenes(progress=progress) / path.removeprefix(SCENES))
-    return path if "://" in path else str(Path(path).expanduser())
+def _weight(text: str, argument: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise UsageError(f"--data {argument}: weight must be a positive number")
+    return weight
 
 
 def _check_agreement(named: list[tuple[str, PairDataset]]) -> None:

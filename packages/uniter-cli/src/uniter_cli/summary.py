@@ -10,9 +10,6 @@ from uniter_cli.recipe import Recipe
 
 __all__ = ["RunResult", "markdown", "show"]
 
-# What a metric is called in front of a person, and which way is better.
-DIRECTIONS = {"loss": "lower", "matched_distance": "lower", "accuracy": "higher", "recall": "higher"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -45,14 +42,14 @@ class RunResult:
 
 
 def show(result: RunResult, recipe: Recipe, console: Console) -> None:
-    """Print the run's tables."""
-    console.print(Group(*_tables(result, recipe), _line(result, recipe)))
+    """Print the run's tables: what holds over all data sets, and each line that the recipe has a bar for."""
+    console.print(Group(*_tables(result, recipe, details=False), _line(result, recipe)))
 
 
 def markdown(result: RunResult, recipe: Recipe) -> str:
-    """The same as a Markdown page."""
+    """The same as a Markdown page, with every data set's own figures."""
     pages = [f"# {recipe.name}", "", recipe.description, "", _line(result, recipe), ""]
-    for table in _tables(result, recipe):
+    for table in _tables(result, recipe, details=True):
         cells = [[str(cell) for cell in column.cells] for column in table.columns]
         heads = [str(column.header) for column in table.columns]
         pages += [f"## {table.title}", "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -64,36 +61,44 @@ def markdown(result: RunResult, recipe: Recipe) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _tables(result: RunResult, recipe: Recipe) -> list[Table]:
-    tables = [_validation_table(result)]
+def _tables(result: RunResult, recipe: Recipe, *, details: bool) -> list[Table]:
+    tables = [_validation_table(result, details=details)]
     if result.test:
-        tables.append(_test_table(result.test, recipe.bars))
+        tables.append(_test_table(result.test, recipe.bars, details=details))
     return tables
 
 
-def _validation_table(result: RunResult) -> Table:
+def _validation_table(result: RunResult, *, details: bool) -> Table:
     table = Table(title="Validation, before and after", title_justify="left")
     table.add_column("metric")
     for column in ("before", "after", "most frequent answer"):
         table.add_column(column, justify="right")
-    for name, after in result.after.items():
-        baseline = result.baselines.get(name)
-        table.add_row(name, _number(result.before.get(name)), _number(after), _number(baseline))
+    for name in _ordered(result.after, details=details):
+        values = (result.before.get(name), result.after[name], result.baselines.get(name))
+        table.add_row(name, *map(_number, values))
     return table
 
 
-def _test_table(test: Mapping[str, float], bars: Mapping[str, float]) -> Table:
+def _test_table(test: Mapping[str, float], bars: Mapping[str, float], *, details: bool) -> Table:
     table = Table(title="Test split, looked at once", title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
-    table.add_column("bar", justify="right")
-    table.add_column("met")
-    ordered = [*(name for name in bars), *(name for name in test if name not in bars)]
-    for name in ordered:
-        bar = bars.get(name)
-        met = "" if bar is None else ("yes" if test.get(name, float("-inf")) >= bar else "NO")
-        table.add_row(name, _number(test.get(name)), "" if bar is None else f"≥ {bar:g}", met)
+    if bars:
+        table.add_column("bar", justify="right")
+        table.add_column("met")
+    for name in [*bars, *(name for name in _ordered(test, details=details) if name not in bars)]:
+        cells = [name, _number(test.get(name))]
+        if bars:
+            bar = bars.get(name)
+            reached = bar is not None and test.get(name, float("-inf")) >= bar
+            cells += ["", ""] if bar is None else [f"≥ {bar:g}", "yes" if reached else "NO"]
+        table.add_row(*cells)
     return table
+
+
+def _ordered(metrics: Mapping[str, float], *, details: bool) -> list[str]:
+    """Names over all data sets (`mlm/accuracy`); with `details` also those of each set (`captions/mlm/accuracy`)."""
+    return sorted((n for n in metrics if details or n.count("/") == 1), key=lambda n: (n.count("/") > 1, n))
 
 
 def _line(result: RunResult, recipe: Recipe) -> str:

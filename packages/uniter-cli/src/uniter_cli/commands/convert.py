@@ -14,7 +14,9 @@ app = typer.Typer(help="Convert checkpoints.", no_args_is_help=True, rich_markup
 def official(
     checkpoint: Annotated[Path, typer.Argument(help="A state dict of the 2020 code: .pt or .safetensors.")],
     out: Annotated[Path, typer.Argument(help="Model folder to write.")],
-    config: Annotated[Path | None, typer.Option("--config", help="Its JSON configuration, e.g. uniter-base.json.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Its JSON configuration, e.g. uniter-base.json.")
+    ] = None,
     back: Annotated[
         bool, typer.Option("--back", help="The other way: CHECKPOINT is a model folder, OUT an official .pt file.")
     ] = False,

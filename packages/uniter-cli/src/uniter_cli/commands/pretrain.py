@@ -73,7 +73,7 @@ def resolve(
     Args:
         name: a shipped recipe or a file.
         tasks: the value of `--tasks`.
-        data: values of `--data`; they replace the recipe's data sets and stages.
+        data: values of `--data`; they replace the recipe's data sets, and its stages and bars where the names differ.
         settings: values of `--set`, `KEY=VALUE`.
         flags: other options by dotted key; None = not given.
 
@@ -99,7 +99,11 @@ def resolve(
             replace(recipe, tasks=weights), {"masking.wra_weight": (recipe.masking.wra_weight or 0.1) if wra else 0.0}
         )
     if data:
-        recipe = replace(recipe, data=parse_data_arguments(data), stages=(), bars={})
+        chosen_data = parse_data_arguments(data, recipe.data)
+        same = set(chosen_data) == set(recipe.data)
+        recipe = replace(
+            recipe, data=chosen_data, stages=recipe.stages if same else (), bars=recipe.bars if same else {}
+        )
     if not recipe.tasks or not recipe.data:
         raise UsageError(f"recipe {recipe.name} names no {'data' if recipe.tasks else 'tasks'}: give --data or --tasks")
     return recipe
