@@ -1,4 +1,4 @@
-"""Build every wheel, install each alone over an environment that holds torch alone, prove what it pulls in, smoke-test it.
+"""Build every wheel, install each alone over an environment of torch alone, prove what it pulls in, smoke-test it.
 
 Torch's environment is made once by the Makefile; each package gets a fresh virtual environment layered over it.
 """

@@ -1,6 +1,5 @@
 """The run's curves as one picture: losses of training and accuracies of validation over steps."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any
 
 import matplotlib as mpl
 
-mpl.use("agg")
+mpl.use("agg")  # there may be no screen
 
-from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first: there may be no screen
+from matplotlib import pyplot as plt
 
 __all__ = ["draw_curves"]
 
@@ -46,7 +45,7 @@ def draw_curves(records: Iterable[dict[str, Any]], path: Path) -> None:
     beside = path.with_name(f".{path.stem}.partial.png")
     figure.savefig(beside, dpi=130)
     plt.close(figure)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _running_mean(values: tuple[float, ...]) -> list[float]:

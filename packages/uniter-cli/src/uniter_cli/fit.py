@@ -6,8 +6,8 @@ B pairs of a micro-batch, N units (words + regions) of a step.
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 

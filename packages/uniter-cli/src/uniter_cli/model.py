@@ -36,8 +36,8 @@ def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -
     """A fresh model of the data's sizes, or the checkpoint the recipe starts from.
 
     Raises:
-        UsageError: the preset or a field of it is unknown, the checkpoint does not fit the data, or a sentence of the data
-            is longer than the model's positions.
+        UsageError: the preset or a field of it is unknown, the checkpoint does not fit the data, or a sentence of the
+            data is longer than the model's positions.
     """
     dataset = sources.any
     if recipe.model.init:
@@ -53,7 +53,8 @@ def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -
             if longest > model.encoder.config.max_positions:
                 raise UsageError(
                     f"{data.name} ({data.split}) has a sentence of {longest} tokens, the model "
-                    f"{model.encoder.config.max_positions} positions: raise model.config.max_positions or import with --truncate"
+                    f"{model.encoder.config.max_positions} positions: raise model.config.max_positions or "
+                    "import with --truncate"
                 )
     return model
 

@@ -15,7 +15,7 @@ from uniter_core import Sample, key_of, permutation
 from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel
 from uniter_tasks.alignment import AttentionAlignment, attention_alignment
-from uniter_tasks.retrieval import score_grid, recall_at
+from uniter_tasks.retrieval import recall_at, score_grid
 
 __all__ = ["evaluate"]
 
@@ -43,7 +43,7 @@ def evaluate(
         settings: of the objectives.
         busy: gives a progress callback for a named piece of work.
     """
-    tasks = [task for task in recipe.tasks]
+    tasks = list(recipe.tasks)
     found = measure(model, accelerator, test, tasks, settings, recipe.validation, progress=busy("test split"))
     if "mlm" in tasks:
         other = measure(
@@ -90,7 +90,7 @@ def _attention(
     units: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, float]:
-    """How often the best head's attention from a gold noun falls most on its gold region; the head is chosen on `val`."""
+    """How often the best head's attention from a gold noun falls most on its gold region; `val` chooses the head."""
     for name, dataset in test.items():
         if not dataset.has_gold or name not in val:
             continue

@@ -1,4 +1,4 @@
-"""A run's directory: the resolved recipe, the environment, metrics as JSON lines, checkpoints, the model, the summary."""
+"""A run's directory: the resolved recipe, environment, metrics as JSON lines, checkpoints, model, summary."""
 
 import json
 import os

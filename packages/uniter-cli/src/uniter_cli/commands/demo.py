@@ -27,8 +27,8 @@ def demo(
     sheet = directory / "scenes.png"
     draw_preview(open_sources(recipe.data).any, sheet)
     console.print(
-        f"\nEverything lies in {directory}: summary.md, curves.png, model/, and scenes.png, a sheet of what was learned "
-        "from.\nHow to go on:\n"
+        f"\nEverything lies in {directory}: summary.md, curves.png, model/, and scenes.png, a sheet of the "
+        "data.\nHow to go on:\n"
         f"  tensorboard --logdir {directory}\n"
         "  uniter pretrain --tasks mlm,itm,mrc-kl,mrfr --set masking.masking=joint     another way to mask\n"
         "  uniter pretrain --data YOUR_STORE                                           your own data\n"
