@@ -1,6 +1,10 @@
-"""Fixtures shared by all tests: where the reference data lie, and hypothesis without a clock."""
+"""Fixtures shared by all tests: where the reference data lie, tiny scenes, the command, and hypothesis without a clock."""
 
 import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,3 +34,42 @@ def golden_dir() -> Path:
 def real_data_dir() -> Path:
     """Real annotations, features and pictures."""
     return _folder("UNITER_REAL_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def tiny_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest scenes: a root that holds the data sets captions, phrases and snaps."""
+    from uniter_data.scenes import TINY, generate_scenes
+
+    return generate_scenes(tmp_path_factory.mktemp("scenes") / "tiny", sizes=TINY)
+
+
+@pytest.fixture(scope="session")
+def uniter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in a process of its own, as a person would: `uniter("pretrain", "--steps", "3", cwd=…)`."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(
+        *arguments: str | Path, processes: int = 1, cwd: Path = home, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "uniter_cli", *map(str, arguments)]
+        if processes > 1:
+            launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", _free_port()]
+            command[1:2] = [*launcher, "-m"]
+        done = subprocess.run(command, cwd=cwd, env=command_environment(), capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        return done
+
+    return run
+
+
+def command_environment() -> dict[str, str]:
+    """One thread a process, so that sums are added in the same order on every machine; no colour, wide lines."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: all that the next step depends on, written beside and renamed; the newest whole one found again."""
+"""Checkpoints of a run: all that the next step depends on, written beside and renamed; the newest whole one found."""
 
 import json
 import shutil

@@ -49,7 +49,7 @@ def _options(
 
 
 def run() -> None:
-    """Entry point: one line for an error (`--debug`: its traceback); exit status 2 for usage, 1 failure, 130 interrupt."""
+    """Entry point: one line for an error (`--debug`: its traceback); exit status 2 usage, 1 failure, 130 interrupt."""
     try:
         app()
     except (ValueError, OSError, RuntimeError) as error:

@@ -50,12 +50,16 @@ def build_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Ad
 
 
 def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
-    """Rate of step `step` (0-based) of `steps`: linear from 0 to `lr` over the warm-up, then linear to 0."""
+    """Rate of step `step` (0-based) of `steps`: linear to `lr` over the warm-up, then linear to 0 at the last, as released.
+
+    >>> [learning_rate(OptimizerRecipe(lr=1.0, warmup=0.2), step, 10) for step in (0, 1, 2, 5, 9)]
+    [0.5, 1.0, 0.875, 0.5, 0.0]
+    """
     warmup = recipe.warmup * steps
     done = step + 1
     if done <= warmup:
         return recipe.lr * done / warmup
-    return recipe.lr * max(0.0, (steps - step) / max(1.0, steps - warmup))
+    return recipe.lr * (steps - done) / max(1.0, steps - warmup)
 
 
 def _named(named: Iterable[tuple[str, nn.Parameter]], chosen: set[str], *, inside: bool) -> list[nn.Parameter]:

@@ -1,0 +1,75 @@
+"""The learning rate and the decayed parameters, against what the released code does."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from uniter_cli.optim import build_optimizer, decayed_names, learning_rate
+from uniter_cli.recipe import OptimizerRecipe
+from uniter_core import UniterConfig, Vocabulary
+from uniter_core.checkpoints import official_name
+from uniter_tasks import ObjectiveSettings, PretrainingModel
+
+
+@pytest.fixture(scope="module")
+def model():
+    vocabulary = Vocabulary(size=50, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, random_range=(5, 50))
+    return PretrainingModel(
+        UniterConfig.tiny(vocab_size=50, region_dim=8, num_classes=4), ObjectiveSettings(vocabulary=vocabulary)
+    )
+
+
+@pytest.mark.golden
+def test_schedule_is_the_released_one(golden_dir):
+    for row in json.loads((golden_dir / "model" / "optim.json").read_text())["lr_schedule"]:
+        recipe = OptimizerRecipe(lr=1.0, warmup=row["warmup"] / row["total"])
+        # the released schedule never falls below 1e-8
+        assert learning_rate(recipe, row["step"] - 1, row["total"]) == pytest.approx(row["lr_scale"], abs=2e-8)
+
+
+@pytest.mark.golden
+def test_released_rule_decays_what_the_released_code_decays(golden_dir, model):
+    golden = json.loads((golden_dir / "model" / "optim.json").read_text())
+    decayed = {official_name(name) for name in decayed_names(model, "released")}
+    spared = {official_name(name) for name, _ in model.named_parameters()} - decayed
+    shared = {name for name in decayed | spared if name in {*golden["decayed"], *golden["not_decayed"]}}
+    assert len(shared) > 40
+    assert decayed & shared == set(golden["decayed"]) & shared
+    assert spared & shared == set(golden["not_decayed"]) & shared
+
+
+def test_matrices_rule_decays_no_norm_and_no_bias(model):
+    decayed = decayed_names(model, "matrices")
+    modules = dict(model.named_modules())
+    for name, parameter in model.named_parameters():
+        owner = modules[name.rpartition(".")[0]]
+        assert (name in decayed) == (isinstance(owner, (nn.Linear, nn.Embedding)) and parameter.ndim == 2), name
+
+
+def test_optimizer_holds_every_parameter_once(model):
+    optimizer = build_optimizer(model, OptimizerRecipe())
+    held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters())
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+
+
+@pytest.mark.golden
+def test_torch_adamw_follows_the_released_one_closely(golden_dir):
+    """eps before the bias correction, decay after the update: the difference is of the order of lr * eps and lr² * decay."""
+    recorded = dict(torch.utils._pytree.tree_map(torch.from_numpy, _arrays(golden_dir / "model" / "optim.npz")))
+    parameter = nn.Parameter(recorded["a0"].clone())
+    optimizer = torch.optim.AdamW([parameter], lr=0.1, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)
+    for step, rate in enumerate(recorded["lr"].tolist()):
+        optimizer.param_groups[0]["lr"] = rate
+        parameter.grad = recorded["a_grad"][step].clone()
+        optimizer.step()
+        torch.testing.assert_close(parameter.detach(), recorded["a_after"][step], atol=1e-4, rtol=1e-4)
+
+
+def _arrays(path):
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

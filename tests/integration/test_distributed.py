@@ -1,0 +1,58 @@
+"""Two processes are one: the same task at each step, the same losses as a single process with the same global batches."""
+
+import json
+
+import pytest
+
+ARGUMENTS = ["--tasks", "mlm,itm,mrc-kl,mrfr,wra", "--steps", "24", "--units", "300", "--set", "validation.every=12"]
+
+
+def records(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def single(tiny_scenes, uniter, tmp_path_factory):
+    run = tmp_path_factory.mktemp("single") / "run"
+    uniter("pretrain", *ARGUMENTS, "--data", tiny_scenes / "captions", "--data", tiny_scenes / "snaps", "--out", run)
+    return run
+
+
+@pytest.mark.parametrize(("processes", "accumulation"), [(2, 1), (1, 2), (2, 2)])
+def test_processes_and_accumulation_change_no_number(processes, accumulation, single, tiny_scenes, uniter, tmp_path):
+    run = tmp_path / "run"
+    done = uniter(
+        "pretrain", *ARGUMENTS, "--set", f"batch.accumulation={accumulation}",
+        "--data", tiny_scenes / "captions", "--data", tiny_scenes / "snaps", "--out", run,
+        processes=processes,
+    )  # fmt: skip
+    alone, together = records(single), records(run)
+    assert [(r["step"], r["kind"]) for r in alone] == [(r["step"], r["kind"]) for r in together]
+    for a, b in zip(alone, together, strict=True):
+        if a["kind"] == "train":
+            assert (a["dataset"], a["objective"]) == (b["dataset"], b["objective"])
+            assert b["loss"] == pytest.approx(a["loss"], abs=1e-5, rel=1e-5)
+            assert b["grad_norm"] == pytest.approx(a["grad_norm"], abs=1e-4, rel=1e-4)
+        else:
+            assert a["metrics"].keys() == b["metrics"].keys()
+            assert b["metrics"] == pytest.approx(a["metrics"], abs=2e-3)
+    assert done.stdout.count("Validation, before and after") == 1, "only the main process speaks"
+
+
+def test_two_processes_resume(tiny_scenes, uniter, tmp_path):
+    arguments = ["--steps", "12", "--units", "300", "--set", "save.every=6", "--data", str(tiny_scenes / "captions")]
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    uniter("pretrain", *arguments, "--out", whole, processes=2)
+    uniter("pretrain", *arguments, "--out", half, processes=2)
+    # as if the run had stopped after its first checkpoint
+    (half / "results.json").unlink()
+    for checkpoint in (half / "checkpoints").glob("step-*12"):
+        for file in checkpoint.iterdir():
+            file.unlink()
+        checkpoint.rmdir()
+    uniter("pretrain", "--resume", half, processes=2)
+    assert [r for r in records(half) if r["kind"] == "train" and r["step"] > 5] != []
+    keep = ("step", "kind", "loss", "grad_norm")
+    assert [{k: r.get(k) for k in keep} for r in records(half)] == [{k: r.get(k) for k in keep} for r in records(whole)]
+    done = uniter("pretrain", "--resume", half, check=False)
+    assert done.returncode != 0
