@@ -4,26 +4,27 @@ from uniter_cli.errors import UsageError
 from uniter_cli.recipe import Recipe
 from uniter_cli.sources import Sources, check_fit
 from uniter_core import PRESETS, UniterConfig, key_of
-from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel, objective
 
 __all__ = ["build_model", "build_settings"]
 
 
-def build_settings(recipe: Recipe, dataset: PairDataset) -> ObjectiveSettings:
+def build_settings(recipe: Recipe, sources: Sources) -> ObjectiveSettings:
     """How the objectives corrupt and weigh, with the data's vocabulary.
 
     Raises:
-        UsageError: an objective needs soft labels, and the data have none.
+        UsageError: an objective needs soft labels, and a data set it trains on has none.
     """
-    for name in recipe.tasks:
-        if objective(name).needs_labels and not dataset.num_classes:
-            raise UsageError(
-                f"{name} needs the soft labels of the regions, {dataset.name} has none: leave it out of --tasks"
-            )
+    for name, dataset in sources.train.items():
+        for task, weight in (recipe.tasks | recipe.data[name].tasks).items():
+            if weight and objective(task).needs_labels and not dataset.num_classes:
+                raise UsageError(
+                    f"{task} needs the soft labels of the regions, {name} has none: leave it out of --tasks, "
+                    f"or of this data set with --set data.{name}.tasks.{task}=0"
+                )
     masking = recipe.masking
     return ObjectiveSettings(
-        vocabulary=dataset.vocabulary,
+        vocabulary=sources.any.vocabulary,
         word_probability=masking.word_probability,
         region_probability=masking.region_probability,
         masking=masking.masking,
@@ -45,7 +46,7 @@ def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -
         check_fit(model.encoder.config, model.vocabulary, dataset, origin=recipe.model.init)
     else:
         model = PretrainingModel(
-            _config(recipe, dataset), settings, seed=key_of(recipe.seed, "init"), attention=recipe.model.attention
+            _config(recipe, sources), settings, seed=key_of(recipe.seed, "init"), attention=recipe.model.attention
         )
     for splits in (sources.train, sources.val, sources.test):
         for data in splits.values():
@@ -59,9 +60,10 @@ def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -
     return model
 
 
-def _config(recipe: Recipe, dataset: PairDataset) -> UniterConfig:
+def _config(recipe: Recipe, sources: Sources) -> UniterConfig:
     if recipe.model.preset not in PRESETS:
         raise UsageError(f"model.preset {recipe.model.preset!r}: there are {', '.join(PRESETS)}")
+    dataset = sources.any
     sizes = {
         "vocab_size": dataset.vocabulary.size,
         "region_dim": dataset.region_dim,

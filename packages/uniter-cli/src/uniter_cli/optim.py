@@ -50,7 +50,7 @@ def build_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Ad
 
 
 def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
-    """Rate of step `step` (0-based) of `steps`: linear to `lr` over the warm-up, then linear to 0 at the last, as released.
+    """Rate of step `step` (0-based) of `steps`: linear to `lr` in the warm-up, then to 0 at the last, as released.
 
     >>> [learning_rate(OptimizerRecipe(lr=1.0, warmup=0.2), step, 10) for step in (0, 1, 2, 5, 9)]
     [0.5, 1.0, 0.875, 0.5, 0.0]

@@ -50,7 +50,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
     accelerator = build_accelerator(recipe.precision)
     directory = RunDirectory(out)
     sources = _open(recipe, accelerator)
-    settings = build_settings(recipe, sources.any)
+    settings = build_settings(recipe, sources)
     seed_everything(recipe.seed, accelerator)
     bare = build_model(recipe, sources, settings)
     plan = TrainingPlan(

@@ -1,4 +1,4 @@
-"""Measuring objectives on a split: the sums that objectives log, added over batches and processes."""
+"""Measuring objectives on a split: the sums that objectives log, added over batches and processes; constant answers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -7,12 +7,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from uniter_cli.loader import batch_loader, validation_jobs
+from uniter_cli.loader import Job, batch_loader, validation_jobs
 from uniter_cli.recipe import ValidationRecipe
 from uniter_data import PairDataset
-from uniter_tasks import ObjectiveSettings, objective
+from uniter_tasks import MajorityBaseline, ObjectiveSettings, objective
 
-__all__ = ["measure"]
+__all__ = ["baselines", "measure"]
 
 
 def measure(
@@ -43,21 +43,14 @@ def measure(
     """
     model.eval()
     sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64, device=accelerator.device))
-    jobs = [
-        job
-        for name, dataset in datasets.items()
-        for task in objectives
-        for job in validation_jobs(
-            name,
-            dataset,
-            task,
-            units=recipe.units,
-            pairs=recipe.pairs,
-            mismatch_probability=_mismatch(task, settings, another_picture),
-            rank=accelerator.process_index,
-            world_size=accelerator.num_processes,
-        )
-    ]
+    jobs = _jobs(
+        datasets,
+        objectives,
+        recipe,
+        mismatch=lambda task: 1.0 if another_picture else _mismatch(task, settings),
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )
     with torch.no_grad():
         for done, (job, batch) in enumerate(batch_loader(datasets, jobs, settings), start=1):
             loss = model(job.objective, batch.to(accelerator.device))
@@ -68,9 +61,58 @@ def measure(
     return _means(accelerator, sums)
 
 
-def _mismatch(task: str, settings: ObjectiveSettings, another_picture: bool) -> float:
-    if another_picture:
-        return 1.0
+def baselines(
+    datasets: Mapping[str, PairDataset],
+    objectives: Iterable[str],
+    settings: ObjectiveSettings,
+    recipe: ValidationRecipe,
+) -> dict[str, float]:
+    """What a constant answer reaches on the batches that `measure` uses, by the names that `measure` gives."""
+    found: dict[str, float] = {}
+    for task in objectives:
+        overall = MajorityBaseline(objective(task).baselines)
+        own = {name: MajorityBaseline(objective(task).baselines) for name in datasets}
+        jobs = _jobs(datasets, [task], recipe, mismatch=lambda task: _mismatch(task, settings))
+        for job, batch in batch_loader(datasets, jobs, settings):
+            overall.update(batch)
+            own[job.dataset].update(batch)
+        for prefix, baseline in (("", overall), *((f"{name}/", each) for name, each in own.items())):
+            found |= {f"{prefix}{task}/{metric}": value for metric, value in baseline.result().items()}
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _jobs(
+    datasets: Mapping[str, PairDataset],
+    objectives: Iterable[str],
+    recipe: ValidationRecipe,
+    *,
+    mismatch: Callable[[str], float],
+    rank: int = 0,
+    world_size: int = 1,
+) -> list[Job]:
+    """One process's batches for every data set and objective that can be measured on it."""
+    return [
+        job
+        for name, dataset in datasets.items()
+        for task in objectives
+        if dataset.num_classes or not objective(task).needs_labels
+        for job in validation_jobs(
+            name,
+            dataset,
+            task,
+            units=recipe.units,
+            pairs=recipe.pairs,
+            mismatch_probability=mismatch(task),
+            rank=rank,
+            world_size=world_size,
+        )
+    ]
+
+
+def _mismatch(task: str, settings: ObjectiveSettings) -> float:
     return settings.mismatch_probability if objective(task).mismatched else 0.0
 
 
