@@ -1,0 +1,117 @@
+"""The UNITER encoder: a packed batch in, one hidden vector a unit out.
+
+Axes: B samples, W words, R regions, N = W + R units, H hidden, D feature width.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from uniter_core.attention import attention_backend
+from uniter_core.blocks import TransformerLayer
+from uniter_core.config import UniterConfig
+from uniter_core.embeddings import RegionEmbedding, TextEmbedding
+from uniter_core.initialisation import initialise
+from uniter_core.packed import PackedBatch
+
+__all__ = ["UniterEncoder"]
+
+
+class UniterEncoder(nn.Module):
+    """Words and regions in one transformer (Chen et al. 2020, section 3.1).
+
+    Args:
+        config: its sizes.
+        attention: `auto`, `varlen`, `sdpa` or `eager`; see `uniter_core.attention`.
+        seed: of the initial parameters, which depend on nothing else; None draws one from torch's generator.
+
+    Raises:
+        ValueError: there is no such attention.
+
+    >>> from uniter_core import Sample, pack
+    >>> words, features, boxes = torch.tensor([1, 7, 2]), torch.rand(2, 8), torch.rand(2, 7)
+    >>> sample = Sample(token_ids=words, region_features=features, region_boxes=boxes)
+    >>> batch = pack([sample, sample])
+    >>> encoder = UniterEncoder(UniterConfig.tiny(vocab_size=10, region_dim=8), seed=1)
+    >>> units = encoder(batch)
+    >>> units.shape, encoder.pool(units, batch).shape
+    (torch.Size([10, 128]), torch.Size([2, 128]))
+    """
+
+    def __init__(self, config: UniterConfig, *, attention: str = "auto", seed: int | None = None) -> None:
+        super().__init__()
+        attend = attention_backend(attention)
+        self.config = config
+        self.text_embedding = TextEmbedding(config)
+        self.region_embedding = RegionEmbedding(config)
+        self.layers = nn.ModuleList(TransformerLayer(config, attend) for _ in range(config.num_layers))
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        chosen = int(torch.randint(2**62, (), device="cpu")) if seed is None else seed
+        initialise(self, deviation=config.initializer_range, seed=chosen)
+
+    @property
+    def word_table(self) -> nn.Parameter:
+        """(V, H), one row a word piece; masked language modelling predicts through it as well."""
+        return cast(nn.Parameter, self.text_embedding.words.weight)
+
+    @property
+    def region_projection(self) -> nn.Parameter:
+        """(H, D), from features to hidden; feature regression predicts through its transpose."""
+        return cast(nn.Parameter, self.region_embedding.feature.weight)
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """The last layer's vectors, (N, H), in the batch's order of units.
+
+        Raises:
+            ValueError: features of another width; on a CPU also ids, positions or types outside their tables.
+        """
+        for units in self._states(batch):
+            last = units  # only the last is kept
+        return last.index_select(0, batch.segments.restore)
+
+    def hidden_states(self, batch: PackedBatch) -> list[Tensor]:
+        """The embeddings and every layer's vectors: `num_layers` + 1 times (N, H)."""
+        return [state.index_select(0, batch.segments.restore) for state in self._states(batch)]
+
+    def attention_maps(self, batch: PackedBatch) -> list[list[Tensor]]:
+        """Attention weights by layer and sample: (heads, L, L), a row for each unit that looks; rows add up to 1."""
+        maps = []
+        for layer, state in zip(self.layers, self._states(batch), strict=False):
+            found = layer.attention.maps(state, batch.segments)  # type: ignore[union-attr, operator]
+            by_sample = dict(zip(batch.segments.samples, found, strict=True))
+            maps.append([by_sample[sample] for sample in range(batch.num_samples)])
+        return maps
+
+    def pool(self, units: Tensor, batch: PackedBatch) -> Tensor:
+        """One vector a sample, (B, H): tanh(W u + b) of its [CLS], u from the (N, H) that `forward` gave."""
+        return torch.tanh(self.pooler(units.index_select(0, batch.cls_units)))
+
+    def _states(self, batch: PackedBatch) -> Iterator[Tensor]:
+        """The embeddings, then each layer's output, in the order of the batch's segments."""
+        _check(batch, self.config)
+        words = self.text_embedding(batch)
+        regions = self.region_embedding(batch, self.text_embedding.types(batch.region_types))
+        units = torch.cat([words, regions]).index_select(0, batch.gather[batch.segments.arrange])
+        yield units
+        for layer in self.layers:
+            units = layer(units, batch.segments)
+            yield units
+
+
+def _check(batch: PackedBatch, config: UniterConfig) -> None:
+    width = batch.region_features.shape[1]
+    if width != config.region_dim:
+        raise ValueError(f"region_features must be {config.region_dim} wide (config.region_dim), got {width}")
+    if batch.token_ids.device.type != "cpu":
+        return  # looking at the values would wait for the device; there, tables check their rows themselves
+    for name, rows, advice in (
+        ("token_ids", config.vocab_size, "the texts were tokenised with another vocabulary (config.vocab_size)"),
+        ("token_positions", config.max_positions, "shorten the text, or build the encoder with larger max_positions"),
+        ("token_types", config.num_types, "build the encoder with larger num_types"),
+        ("region_types", config.num_types, "build the encoder with larger num_types"),
+    ):
+        values = getattr(batch, name)
+        if len(values) and not 0 <= int(values.min()) <= int(values.max()) < rows:
+            raise ValueError(f"{name} must be in [0, {rows}), got {int(values.min())} to {int(values.max())}: {advice}")
