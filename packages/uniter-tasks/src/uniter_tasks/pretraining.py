@@ -1,0 +1,78 @@
+"""The pre-training model: one encoder, the heads of all objectives."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
+from torch import nn
+
+from uniter_core import UniterConfig, UniterEncoder, Vocabulary, key_of
+from uniter_core.checkpoints import load_folder, load_tensors, save_folder
+from uniter_tasks.batch import TaskBatch
+from uniter_tasks.heads import build_heads
+from uniter_tasks.loss import Loss
+from uniter_tasks.objectives import objective
+from uniter_tasks.settings import ObjectiveSettings
+
+__all__ = ["PretrainingModel"]
+
+
+class PretrainingModel(nn.Module):
+    """UNITER with its pre-training heads; heads that an objective does not use get no gradient.
+
+    Args:
+        config: sizes.
+        settings: of the objectives.
+        seed: decides the initial parameters, alone.
+        attention: backend of the encoder.
+
+    Attributes:
+        encoder: the part that fine-tuning keeps.
+        heads: `mlm`, `mrfr`, `mrc` (also of mrc-kl), `itm`.
+        vocabulary: the one the model was made or trained with; None where a checkpoint does not say.
+
+    Raises:
+        ValueError: the vocabulary of the settings and the word table differ in size.
+    """
+
+    def __init__(
+        self, config: UniterConfig, settings: ObjectiveSettings, *, seed: int = 0, attention: str = "auto"
+    ) -> None:
+        super().__init__()
+        if settings.vocabulary.size != config.vocab_size:
+            raise ValueError(
+                f"settings.vocabulary: expected {config.vocab_size} entries as in config.vocab_size, "
+                f"got {settings.vocabulary.size}"
+            )
+        self.settings = settings
+        self.vocabulary: Vocabulary | None = settings.vocabulary
+        self.encoder = UniterEncoder(config, attention=attention, seed=key_of(seed, "encoder"))
+        self.heads = build_heads(config, seed=key_of(seed, "heads"))
+
+    @property
+    def config(self) -> UniterConfig:
+        """Sizes of the model."""
+        return self.encoder.config
+
+    def forward(self, objective_name: str, batch: TaskBatch) -> Loss:
+        """The loss of a batch that `objective(objective_name).collate` made."""
+        return objective(objective_name).loss(self.encoder, self.heads, batch, self.settings)
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | PathLike[str], settings: ObjectiveSettings, *, attention: str = "auto"
+    ) -> Self:
+        """The model of a folder or of a hub id.
+
+        Raises:
+            ValueError: a tensor is missing, unexpected or of another shape; the message lists them.
+        """
+        folder = load_folder(source)
+        model = cls(folder.config, settings, attention=attention)
+        load_tensors(model, folder.tensors, origin=str(source))
+        model.vocabulary = folder.vocabulary
+        return model
+
+    def save_pretrained(self, folder: str | PathLike[str], *, vocabulary: Vocabulary | None = None) -> None:
+        """Write config.json and model.safetensors, with the vocabulary of the settings or the one given."""
+        save_folder(Path(folder), self, self.config, vocabulary=vocabulary or self.settings.vocabulary)
