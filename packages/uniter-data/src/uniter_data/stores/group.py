@@ -1,0 +1,121 @@
+"""A store as a whole: the Zarr group that names its format and version, and its arrays of strings."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec
+
+from uniter_data.stores.locations import exists, join, locate, read_text
+from uniter_data.stores.rows import Rows, open_rows
+
+__all__ = ["REGIONS", "STRINGS", "TEXTS", "VERSION", "StoredGroup", "as_strings", "create_strings", "write_strings"]
+
+REGIONS = "uniter-regions"
+TEXTS = "uniter-texts"
+VERSION = 1
+STRINGS = 1 << 14  # of a chunk
+WRITERS = {REGIONS: "extract or import the regions", TEXTS: "import the texts"}
+
+
+class StoredGroup:
+    """A published store, opened for reading.
+
+    Args:
+        path: folder or URL.
+        format: what it must be: `REGIONS` or `TEXTS`.
+
+    Raises:
+        ValueError: there is none, it is something else, or a newer version wrote it.
+    """
+
+    def __init__(self, path: str | Path, format: str) -> None:
+        self.location = locate(path)
+        what = format.removeprefix("uniter-")
+        try:
+            metadata = json.loads(read_text(join(self.location, "zarr.json")))
+        except FileNotFoundError as error:
+            unfinished = exists(f"{self.location}.partial")
+            raise ValueError(
+                f"{self.location} holds no {what}: "
+                + ("its writing was interrupted, run the same command again" if unfinished else WRITERS[format])
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.location}/zarr.json cannot be read ({error}): copy the store again") from error
+        attributes = metadata.get("attributes", {}) if isinstance(metadata, dict) else {}
+        if attributes.get("format") != format or not isinstance(attributes.get("version"), int):
+            raise ValueError(
+                f"{self.location} is not a store of {what}: expected format {format!r} in its attributes, "
+                f"got {attributes.get('format')!r}"
+            )
+        if attributes["version"] > VERSION:
+            raise ValueError(
+                f"{self.location} has version {attributes['version']} of the format, this uniter-data reads up to "
+                f"{VERSION}: upgrade uniter-data"
+            )
+        self.attributes: dict[str, Any] = attributes
+
+    def attribute(self, name: str) -> Any:
+        """One of the attributes.
+
+        Raises:
+            ValueError: it is missing.
+        """
+        if name not in self.attributes:
+            raise ValueError(f"{self.location}: attribute {name!r} is missing: write the store again")
+        return self.attributes[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is an array of this name."""
+        return exists(join(self.location, name, "zarr.json"))
+
+    def rows(self, name: str) -> Rows:
+        """An array, to read in stretches."""
+        return open_rows(join(self.location, name))
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """A whole array of numbers."""
+        rows = self.rows(name)
+        return self._read(name, lambda: rows.read(np.array([0]), np.array([rows.shape[0]])))
+
+    def strings(self, name: str) -> NDArray[Any]:
+        """A whole array of strings, of dtype StringDType."""
+        return self._read(name, lambda: np.asarray(zarr.open_array(join(self.location, name), mode="r")[:]))
+
+    def _read(self, name: str, read: Any) -> NDArray[Any]:
+        try:
+            found: NDArray[Any] = read()
+        # what a damaged file makes zarr raise depends on the codec that stumbles over it
+        except Exception as error:
+            raise ValueError(
+                f"{self.location}/{name} cannot be read ({error}): copy or write the store again"
+            ) from error
+        return found
+
+
+def create_strings(group: zarr.Group, name: str, count: int) -> "zarr.Array[Any]":
+    """An array for so many strings; filled in blocks of `STRINGS`, each of its chunks is written once."""
+    return group.create_array(
+        name,
+        shape=(count,),
+        chunks=(max(1, min(STRINGS, count)),),
+        dtype=str,
+        compressors=Crc32cCodec(),
+        config={"write_empty_chunks": True},
+    )
+
+
+def write_strings(group: zarr.Group, name: str, strings: Sequence[str]) -> None:
+    """Write a whole array of strings that is in memory."""
+    array = create_strings(group, name, len(strings))
+    if strings:
+        array[:] = as_strings(strings)
+
+
+def as_strings(strings: Sequence[str]) -> NDArray[Any]:
+    """As numpy holds strings of any length."""
+    return np.array(strings, dtype=np.dtypes.StringDType())

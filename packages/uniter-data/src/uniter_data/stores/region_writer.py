@@ -1,0 +1,215 @@
+"""Writing a store of images' regions, image after image, resumably."""
+
+# R regions of an image, D feature width, C classes
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uniter_data.stores.group import REGIONS, VERSION, write_strings
+from uniter_data.stores.journal import Journal, report_full_disk
+from uniter_data.stores.layout import RowLayout
+from uniter_data.stores.shards import ShardWriter, write_rows
+
+__all__ = ["RegionWriter"]
+
+BLOCK_IMAGES = 256
+BLOCK_BYTES = 1 << 24
+UNIT_SQUARE = 0.01  # how far beyond the unit square a box may reach: detectors round
+
+
+class RegionWriter:
+    """Writes a region store beside its path and publishes it by a rename.
+
+    A writer opened on a path whose writing was interrupted goes on: `done` holds the images that are written.
+
+    Args:
+        path: of the store, usually `….zarr`.
+        region_dim: feature width D.
+        class_names: of the soft labels, class 0 the background; empty for a store without labels.
+        extractor: what made the features, for people.
+        attributes: more to keep with the store; JSON.
+
+    Raises:
+        ValueError: the store exists already, or was begun with other settings.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, RegionWriter(folder + "/regions.zarr", region_dim=2) as writer:
+    ...     writer.append("cat.png", [[1.0, 2.0]], [[0.1, 0.1, 0.5, 0.6, 0.4, 0.5]])
+    ...     path = writer.publish()
+    ...     path.name
+    'regions.zarr'
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        region_dim: int,
+        class_names: Sequence[str] = (),
+        extractor: str = "",
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        if region_dim < 1:
+            raise ValueError(f"region_dim: expected at least 1, got {region_dim}")
+        self.region_dim = region_dim
+        self.num_classes = len(class_names)
+        self._settings = {
+            "format": REGIONS,
+            "version": VERSION,
+            "region_dim": region_dim,
+            "num_classes": len(class_names),
+            "class_names": list(class_names),
+            "extractor": extractor,
+            "attributes": attributes or {},
+        }
+        self._journal = Journal(path, self._settings)
+        self._images: list[list[Any]] = list(self._journal.records())  # [image id, number of regions, width, height]
+        self.done: set[str] = {image[0] for image in self._images}
+        written = sum(image[1] for image in self._images)
+        layouts = {
+            "features": RowLayout.of("float16", region_dim),
+            "boxes": RowLayout.of("float32", 6),
+            "confidence": RowLayout.of("float32"),
+        }
+        if class_names:
+            layouts["labels"] = RowLayout.of("float16", len(class_names))
+        self._writers = {
+            name: ShardWriter(self._journal.store / name, layout, rows=written) for name, layout in layouts.items()
+        }
+        self._waiting: list[tuple[list[Any], dict[str, NDArray[Any]]]] = []
+        self._waiting_bytes = 0
+
+    def append(
+        self,
+        image_id: str,
+        features: ArrayLike,
+        boxes: ArrayLike,
+        *,
+        confidence: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        size: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Append an image.
+
+        Args:
+            image_id: unique in the store.
+            features: (R, D), stored as float16.
+            boxes: (R, 6) x1, y1, x2, y2, w, h in the unit square, stored as float32.
+            confidence: (R,) of the detector; default 1.
+            labels: (R, C) probabilities of the classes, stored as float16; given exactly if the store has class names.
+            size: (width, height) of the picture in pixels; (0, 0) if not known.
+
+        Raises:
+            ValueError: naming the image and what is wrong with it.
+            OSError: the disk is full; what was written before stays, for another try.
+        """
+        if image_id in self.done:
+            raise ValueError(f"image {image_id!r} was appended before: image ids must be unique")
+        if not image_id:
+            raise ValueError("image_id: expected a name, got an empty string")
+        columns = self._columns(image_id, features, boxes, confidence, labels)
+        self.done.add(image_id)
+        self._waiting.append(([image_id, len(columns["boxes"]), int(size[0]), int(size[1])], columns))
+        self._waiting_bytes += sum(column.nbytes for column in columns.values())
+        if len(self._waiting) >= BLOCK_IMAGES or self._waiting_bytes >= BLOCK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits in memory; from then on a killed process goes on behind it."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if not waiting:
+            return
+        with report_full_disk(self._journal.path):
+            for name, writer in self._writers.items():
+                writer.append(np.concatenate([columns[name] for _, columns in waiting]))
+            images = [image for image, _ in waiting]
+            self._journal.append(images)
+        self._images += images
+
+    def publish(self) -> Path:
+        """Finish the store and move it to its path."""
+        self.flush()
+        with report_full_disk(self._journal.path):
+            group = self._journal.begin_group(self._settings, keep=self._writers)
+            for name, writer in self._writers.items():
+                writer.layout.create(group, name, writer.rows)
+                writer.finish()
+            ids, lengths, widths, heights = zip(*self._images, strict=True) if self._images else ((), (), (), ())
+            folder = self._journal.store
+            write_strings(group, "image_ids", ids)
+            write_rows(
+                group, folder, "offsets", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+            )
+            write_rows(group, folder, "image_sizes", np.array([widths, heights], dtype=np.int32).reshape(2, -1).T)
+            return self._journal.publish()
+
+    def close(self) -> None:
+        """Let go of the files; what is not published can be taken up by another writer."""
+        self._journal.close()
+        for writer in self._writers.values():
+            writer.close()
+
+    def __enter__(self) -> "RegionWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if not isinstance(error, OSError):
+                self.flush()
+        finally:
+            self.close()
+
+    def _columns(
+        self,
+        image_id: str,
+        features: ArrayLike,
+        boxes: ArrayLike,
+        confidence: ArrayLike | None,
+        labels: ArrayLike | None,
+    ) -> dict[str, NDArray[Any]]:
+        """The image's arrays as they are stored, checked."""
+        stored = _numbers(image_id, "boxes", boxes, np.float32, (None, 6))
+        count = len(stored)
+        if count and (stored.min() < -UNIT_SQUARE or stored.max() > 1 + UNIT_SQUARE):
+            raise ValueError(
+                f"image {image_id!r}: boxes must lie in the unit square, got {stored.min()} to {stored.max()}"
+            )
+        columns = {
+            "features": _numbers(image_id, "features", features, np.float16, (count, self.region_dim)),
+            "boxes": stored,
+            "confidence": _numbers(
+                image_id, "confidence", np.ones(count) if confidence is None else confidence, np.float32, (count,)
+            ),
+        }
+        if (labels is None) == bool(self.num_classes):
+            raise ValueError(
+                f"image {image_id!r}: "
+                + ("labels are missing, the store has class names" if labels is None else "labels need class_names")
+            )
+        if labels is not None:
+            columns["labels"] = _numbers(image_id, "labels", labels, np.float16, (count, self.num_classes))
+        return columns
+
+
+def _numbers(
+    image_id: str, name: str, values: ArrayLike, dtype: type[np.floating[Any]], shape: tuple[int | None, ...]
+) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.reshape([size or 0 for size in shape]) if 0 in shape or None in shape else array
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
+        wanted = re.sub("None", "any", str(shape))
+        raise ValueError(f"image {image_id!r}: {name} must have shape {wanted}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        stored = array.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise ValueError(f"image {image_id!r}: {name} are not finite as {np.dtype(dtype).name}")
+    return stored
