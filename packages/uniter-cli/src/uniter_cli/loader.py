@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from uniter_core import key_of
-from uniter_data import PairDataset, TaskMixture, UnitBatches
-from uniter_data.batches import Batch
+from uniter_data import Batch, PairDataset, TaskMixture, UnitBatches
 from uniter_tasks import ObjectiveSettings, TaskBatch, objective
 
 __all__ = ["Job", "TrainingPlan", "batch_loader", "validation_jobs"]
@@ -154,7 +153,7 @@ def batch_loader(
     return DataLoader(
         _JobBatches(datasets, settings),
         batch_size=None,
-        sampler=jobs,  # type: ignore[arg-type]
+        sampler=jobs,
         num_workers=workers,
         pin_memory=pin_memory,
         prefetch_factor=4 if workers else None,
@@ -170,12 +169,7 @@ class _JobBatches(Dataset[tuple[Job, TaskBatch]]):
 
     def __getitem__(self, job: Any) -> tuple[Job, TaskBatch]:
         dataset = self.datasets[job.dataset]
-        samples = [
-            dataset.sample(index, image_row=row, matched=matched, key=key)
-            for index, row, matched, key in zip(
-                job.indices.tolist(), job.image_rows.tolist(), job.matched.tolist(), job.keys.tolist(), strict=True
-            )
-        ]
+        samples = dataset.samples(job.indices, image_rows=job.image_rows, matched=job.matched, keys=job.keys)
         return job, objective(job.objective).collate(samples, self.settings)
 
 

@@ -162,7 +162,8 @@ def load_recipe(name_or_file: str) -> Recipe:
         values = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a TOML file: {error}") from error
-    return _build(Recipe, {"name": path.stem} | values, str(path))
+    built: Recipe = _build(Recipe, {"name": path.stem} | values, str(path))
+    return built
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -182,7 +183,8 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
             if not isinstance(place, dict):
                 raise UsageError(f"--set {key}: {parent!r} is not a table")
         place[last] = _toml_value(value) if isinstance(value, str) else value
-    return _build(Recipe, values, "--set")
+    built: Recipe = _build(Recipe, values, "--set")
+    return built
 
 
 def to_toml(recipe: Recipe) -> str:
