@@ -4,7 +4,8 @@ Axes: B samples, W words, R regions, N = W + R units, H hidden, D feature width.
 """
 
 from collections.abc import Iterator
-from typing import cast
+from os import PathLike
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from uniter_core.config import UniterConfig
 from uniter_core.embeddings import RegionEmbedding, TextEmbedding
 from uniter_core.initialisation import initialise
 from uniter_core.packed import PackedBatch
+from uniter_core.vocabulary import Vocabulary
 
 __all__ = ["UniterEncoder"]
 
@@ -87,6 +89,31 @@ class UniterEncoder(nn.Module):
     def pool(self, units: Tensor, batch: PackedBatch) -> Tensor:
         """One vector a sample, (B, H): tanh(W u + b) of its [CLS], u from the (N, H) that `forward` gave."""
         return torch.tanh(self.pooler(units.index_select(0, batch.cls_units)))
+
+    @classmethod
+    def from_pretrained(cls, source: str | PathLike[str], *, attention: str = "auto") -> Self:
+        """The encoder of a model folder, or of an id of the hub; heads that lie with it are left aside.
+
+        Raises:
+            ValueError: there is no such model, or its tensors do not fit its configuration.
+        """
+        from uniter_core.checkpoints import load_folder, load_tensors  # they build encoders themselves
+
+        folder = load_folder(source)
+        model = nn.ModuleDict({"encoder": cls(folder.config, attention=attention, seed=0)})
+        own = {name: tensor for name, tensor in folder.tensors.items() if name.startswith("encoder.")}
+        load_tensors(model, own, origin=str(source))
+        return cast(Self, model["encoder"])
+
+    def save_pretrained(self, folder: str | PathLike[str], *, vocabulary: Vocabulary | None = None) -> None:
+        """Write config.json and model.safetensors, replacing a model that is there.
+
+        Raises:
+            ValueError: `folder` holds other things than a model.
+        """
+        from uniter_core.checkpoints import save_folder
+
+        save_folder(folder, nn.ModuleDict({"encoder": self}), self.config, vocabulary=vocabulary)
 
     def _states(self, batch: PackedBatch) -> Iterator[Tensor]:
         """The embeddings, then each layer's output, in the order of the batch's segments."""
