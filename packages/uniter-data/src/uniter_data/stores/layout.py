@@ -1,8 +1,8 @@
 """How an uncompressed, sharded Zarr v3 array lies in its files: rows one after another, an index at each shard's end.
 
 A shard holds `shard_chunks` chunks of `chunk_rows` whole rows each, in order from byte 0, each followed by the CRC-32C
-of its bytes; then the index (offset and length of every chunk as little-endian uint64, 2^64 - 1 twice where a chunk lies
-beyond the array's end) and the CRC-32C of the index. Such a file can be mapped, and any Zarr library reads it.
+of its bytes; then the index (offset and length of every chunk as little-endian uint64, 2^64 - 1 twice where a chunk
+lies beyond the array's end) and the CRC-32C of the index. Such a file can be mapped, and any Zarr library reads it.
 """
 
 import math
