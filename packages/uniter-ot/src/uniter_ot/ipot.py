@@ -16,8 +16,8 @@ the word marginal is then exact, the region marginal approximate. The paper's la
 
 Two loops compute the same plan. Entries of T underflow during the iterations and may have to come back later, so
 Algorithm 1 as printed fails silently in float32 once (range of C) / beta passes about 8. `_scaling_plan` keeps the
-scalings apart from the kernel and absorbs them every few sweeps; `_log_plan` iterates on log T, which costs more and is
-safe for any range.
+scalings apart from the kernel and absorbs them every few sweeps; beyond its reach `_log_plan` iterates on log T, in
+float64, because the logarithms grow with range times sweeps while the plan hangs on their small differences.
 """
 
 from typing import NamedTuple
@@ -123,8 +123,10 @@ def _solve(
         absorb_every = int(min(LARGEST_SCALING_RANGE // max(peak, 1.0), 16))
         plan = _scaling_plan(problem, iterations=iterations, inner=inner, absorb_every=absorb_every)
     else:
+        wide = cost.dtype if cost.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        problem = _reduce(cost.to(wide), real, word_weights.to(wide), region_weights.to(wide), beta)
         plan = _log_plan(problem, iterations=iterations, inner=inner)
-    return plan.permute(2, 0, 1).contiguous()
+    return plan.permute(2, 0, 1).to(cost.dtype, memory_format=torch.contiguous_format)
 
 
 def _reduce(cost: Tensor, real: Tensor, word_weights: Tensor, region_weights: Tensor, beta: float) -> _Reduced:
@@ -156,7 +158,8 @@ def _scaling_plan(problem: _Reduced, *, iterations: int, inner: int, absorb_ever
     """
     exponents, word_shift, real, word_weights, region_weights = problem
     # Kernel entries of masked rows are 0, and so would be their denominators; these make them 1.
-    word_pad = (~real.any(1, keepdim=True)).to(exponents.dtype)
+    no_word = ~real.any(1, keepdim=True)
+    word_pad = no_word.to(exponents.dtype)
     region_pad = (~real.any(0, keepdim=True)).to(exponents.dtype)
     kernel = exponents.neg().exp_().mul_(real)
     q = torch.ones_like(kernel)
@@ -177,12 +180,14 @@ def _scaling_plan(problem: _Reduced, *, iterations: int, inner: int, absorb_ever
             s, d = update(s)
         if t == iterations:
             break
-        if t % absorb_every:
+        if (t - 1) % absorb_every:
             # The next Q holds S once (line 9), and line 7 multiplies by sigma = S / S_before once more.
             sigma_s = s * s / s_before
             s_before = s
         else:
-            sigma_s = s / s_before
+            # A common factor of sigma only moves scale from delta to sigma, sweep after sweep: keep its largest at 1.
+            sigma = s / s_before
+            sigma_s = sigma / sigma.masked_fill(no_word, 0).amax(0, keepdim=True).clamp_min_(1e-30)
             s_before = torch.ones_like(s)
             word_log += s.log()
             region_log += d.log()
