@@ -4,15 +4,20 @@ from uniter_data.batches import Batch, UnitBatches
 from uniter_data.mixture import Stage, TaskMixture
 from uniter_data.pairs import PairDataset
 from uniter_data.stores import (
+    DatasetInfo,
+    Finding,
     Manifest,
     RegionRecord,
     RegionStore,
     RegionWriter,
     Split,
+    SplitInfo,
     TextStore,
     TextWriter,
     dataset_splits,
+    info,
     read_manifest,
+    verify,
     write_dataset,
 )
 from uniter_data.tokenizer import Encoding, Tokenizer
@@ -20,13 +25,16 @@ from uniter_data.tokenizer import Encoding, Tokenizer
 __version__ = "0.1.0"
 __all__ = [
     "Batch",
+    "DatasetInfo",
     "Encoding",
+    "Finding",
     "Manifest",
     "PairDataset",
     "RegionRecord",
     "RegionStore",
     "RegionWriter",
     "Split",
+    "SplitInfo",
     "Stage",
     "TaskMixture",
     "TextStore",
@@ -34,6 +42,8 @@ __all__ = [
     "Tokenizer",
     "UnitBatches",
     "dataset_splits",
+    "info",
     "read_manifest",
+    "verify",
     "write_dataset",
 ]

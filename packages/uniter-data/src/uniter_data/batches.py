@@ -65,7 +65,7 @@ class UnitBatches:
     """An endless stream of batches whose real units (words and regions of the pairs shown) add up to at most `units`.
 
     Epochs follow one another without a gap: a batch that reaches the end of one is filled up from the next, so that
-    every batch is nearly full and each pair of an epoch comes exactly once. Order, mismatched partners and keys are pure
+    every batch is nearly full and each pair of an epoch comes exactly once. Order, partners and keys are pure
     functions of (seed, epoch, index); neither `parts` nor who reads them changes what a global batch holds.
 
     Args:

@@ -69,9 +69,14 @@ class StoredGroup:
             raise ValueError(f"{self.location}: attribute {name!r} is missing: write the store again")
         return self.attributes[name]
 
-    def has(self, name: str) -> bool:
-        """Whether there is an array of this name."""
-        return exists(join(self.location, name, "zarr.json"))
+    @property
+    def arrays(self) -> list[str]:
+        """Names of the arrays that the store must have."""
+        if self.attributes["format"] == REGIONS:
+            labels = ["labels"] if self.attribute("num_classes") else []
+            return ["features", "boxes", "confidence", *labels, "offsets", "image_ids", "image_sizes"]
+        annotations: list[str] = self.attribute("annotations")
+        return ["token_ids", *annotations, "offsets", "image_index", "groups", "text_ids", "sentences", "image_ids"]
 
     def rows(self, name: str) -> Rows:
         """An array, to read in stretches."""

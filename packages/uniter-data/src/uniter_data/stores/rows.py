@@ -33,8 +33,12 @@ class Rows(Protocol):
         """Rows `starts[i]:stops[i]` for all i, one stretch after another, in an array of their own."""
 
 
-def open_rows(location: str) -> Rows:
+def open_rows(location: str, *, check: bool = True) -> Rows:
     """Open one array of a store.
+
+    Args:
+        location: path or URL of the array.
+        check: look whether all shards that can be mapped are there and whole.
 
     Raises:
         ValueError: it is missing, or a shard of it is missing or cut short.
@@ -48,7 +52,10 @@ def open_rows(location: str) -> Rows:
     layout = RowLayout.from_metadata(metadata)
     if layout is None or is_remote(location):
         return ZarrRows(location)
-    return MappedRows(Path(location), layout, rows=metadata["shape"][0])
+    rows = MappedRows(Path(location), layout, rows=metadata["shape"][0])
+    if check:
+        rows.check_shards()
+    return rows
 
 
 class MappedRows:
@@ -58,9 +65,6 @@ class MappedRows:
         folder: of the array.
         layout: of the array.
         rows: of the array.
-
-    Raises:
-        ValueError: a shard is missing or cut short.
     """
 
     def __init__(self, folder: Path, layout: RowLayout, *, rows: int) -> None:
@@ -69,7 +73,6 @@ class MappedRows:
         self.shape = (rows, *layout.row_shape)
         self.dtype = layout.dtype.newbyteorder("=")
         self._open: OrderedDict[int, list[NDArray[Any]]] = OrderedDict()
-        self._check_shards()
 
     def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[Any]:
         """See `Rows.read`."""
@@ -91,9 +94,30 @@ class MappedRows:
         return out
 
     def map_shard(self, shard: int) -> NDArray[np.uint8]:
-        """All bytes of a shard, mapped."""
-        with (self.folder / self.layout.key(shard)).open("rb") as file:
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        """All bytes of a shard, mapped.
+
+        Raises:
+            ValueError: it is missing.
+        """
+        path = self.folder / self.layout.key(shard)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)  # an empty file cannot be mapped
+                return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"", np.uint8)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be opened ({error.strerror}): copy or write the store again") from error
+
+    def check_shards(self) -> None:
+        """Look at every shard's size, and into its index where the size is not that of a gapless shard.
+
+        Raises:
+            ValueError: one is missing or cut short.
+        """
+        rows, layout = self.shape[0], self.layout
+        for shard in range(layout.num_shards(rows)):
+            path = self.folder / layout.key(shard)
+            if not path.is_file() or path.stat().st_size != layout.shard_size(rows, shard):
+                layout.parse_index(self.map_shard(shard), str(path))
 
     def _shard(self, shard: int) -> list[NDArray[Any]]:
         """Views of the shard's chunks."""
@@ -115,18 +139,6 @@ class MappedRows:
             for offset in index[:, 0].tolist()
         ]
 
-    def _check_shards(self) -> None:
-        """Look at every shard's size, and into its index where the size is not that of a gapless shard."""
-        rows, layout = self.shape[0], self.layout
-        for shard in range(layout.num_shards(rows)):
-            path = self.folder / layout.key(shard)
-            try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise ValueError(f"{path} is missing: copy or write the store again") from error
-            if size != layout.shard_size(rows, shard):
-                layout.parse_index(self.map_shard(shard) if size else np.empty(0, np.uint8), str(path))
-
 
 class ZarrRows:
     """Rows of a compressed or remote array, through zarr-python.
@@ -138,7 +150,7 @@ class ZarrRows:
     def __init__(self, location: str) -> None:
         self._array: zarr.Array[Any] = zarr.open_array(location, mode="r")
         self.shape: tuple[int, ...] = self._array.shape
-        self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
+        self.dtype: np.dtype[Any] = self._array.dtype
 
     def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[Any]:
         """See `Rows.read`."""

@@ -41,8 +41,8 @@ class TextStore:
         self.vocabulary = Vocabulary.from_dict(group.attribute("vocabulary"))
         self.offsets: NDArray[np.int64] = group.numbers("offsets")
         self.token_ids: Rows = group.rows("token_ids")
-        self.gold: Rows | None = group.rows("gold") if group.has("gold") else None
-        self.kinds: Rows | None = group.rows("kinds") if group.has("kinds") else None
+        self.gold: Rows | None = group.rows("gold") if "gold" in group.attribute("annotations") else None
+        self.kinds: Rows | None = group.rows("kinds") if "kinds" in group.attribute("annotations") else None
         self.image_index: NDArray[np.int64] = group.numbers("image_index")
         self.groups: NDArray[np.int64] = group.numbers("groups")
         self._group = group

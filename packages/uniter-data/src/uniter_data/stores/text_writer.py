@@ -124,8 +124,9 @@ class TextWriter:
         """Lay the store out and move it to its path."""
         self.flush()
         with report_full_disk(self._journal.path):
-            counts = {"dropped": self.dropped, "truncated": self.truncated}
-            group = self._journal.begin_group(self._settings | counts)
+            annotations = [name for name, given in self._optional.items() if given]
+            known = {"annotations": annotations, "dropped": self.dropped, "truncated": self.truncated}
+            group = self._journal.begin_group(self._settings | known)
             layout = _Publication(group, self._journal.store, texts=self._kept, optional=self._optional)
             kept = (record for record in self._journal.records() if len(record) > 1)
             while block := list(islice(kept, STRINGS)):

@@ -1,0 +1,175 @@
+"""Finding damage: every stored byte against its checksum, and the stores of a data set against each other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from uniter_data.stores.group import REGIONS, TEXTS, StoredGroup
+from uniter_data.stores.layout import ABSENT, CHECKSUM_BYTES, crc32c
+from uniter_data.stores.locations import exists, join, locate
+from uniter_data.stores.manifest import read_manifest
+from uniter_data.stores.region_store import RegionStore
+from uniter_data.stores.rows import MappedRows, open_rows
+from uniter_data.stores.text_store import TextStore
+
+__all__ = ["Finding", "verify"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        store: where.
+        problem: what, and what to do.
+        array: of the store; empty if the store as a whole is meant.
+        chunk: of the array, counted along its rows; None if not one chunk is meant.
+    """
+
+    store: str
+    problem: str
+    array: str = ""
+    chunk: int | None = None
+
+    def __str__(self) -> str:
+        array = f", array {self.array}" if self.array else ""
+        chunk = "" if self.chunk is None else f", chunk {self.chunk}"
+        return f"{self.store}{array}{chunk}: {self.problem}"
+
+
+def verify(directory: str | Path, *, progress: Progress = lambda what, done, total: None) -> list[Finding]:
+    """Read a whole data set (or a single store) and compare it with its checksums.
+
+    Args:
+        directory: path or URL of a data set or of one store.
+        progress: called with the store's name, arrays done and their number.
+
+    Returns:
+        What is wrong; empty if nothing is.
+
+    Raises:
+        ValueError: there is neither a data set nor a store.
+    """
+    location = locate(directory)
+    if exists(join(location, "zarr.json")):
+        format = zarr.open_group(location, mode="r").attrs.get("format")
+        return list(_verify_store(location, TEXTS if format == TEXTS else REGIONS, progress))
+    manifest = read_manifest(location)
+    stores = {join(location, split.texts): TEXTS for split in manifest.splits.values()}
+    stores |= {join(location, split.regions): REGIONS for split in manifest.splits.values()}
+    findings = [finding for store, format in stores.items() for finding in _verify_store(store, format, progress)]
+    # what is damaged would only be found a second time
+    if not findings:
+        for split in manifest.splits.values():
+            texts, regions = TextStore(join(location, split.texts)), RegionStore(join(location, split.regions))
+            findings += _verify_references(texts, regions)
+    return findings
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _verify_store(location: str, format: str, progress: Progress) -> Iterator[Finding]:
+    try:
+        names = StoredGroup(location, format).arrays
+    except ValueError as error:
+        yield Finding(store=location, problem=str(error))
+        return
+    damaged = False
+    for done, name in enumerate(names, start=1):
+        for chunk, problem in _verify_array(join(location, name)):
+            damaged = True
+            yield Finding(store=location, array=name, chunk=chunk, problem=problem)
+        progress(location, done, len(names))
+    if not damaged:
+        yield from _verify_shapes(location, format)
+
+
+def _verify_shapes(location: str, format: str) -> Iterator[Finding]:
+    try:
+        (RegionStore if format == REGIONS else TextStore)(location)
+    except ValueError as error:
+        yield Finding(store=location, problem=str(error))
+
+
+def _verify_array(location: str) -> Iterator[tuple[int | None, str]]:
+    """Damaged chunks of an array, and what is wrong with each."""
+    try:
+        rows = open_rows(location, check=False)
+    except ValueError as error:
+        yield None, str(error)
+        return
+    if isinstance(rows, MappedRows):
+        for shard in range(rows.layout.num_shards(rows.shape[0])):
+            yield from _verify_shard(rows, shard)
+    else:
+        yield from _verify_chunks(zarr.open_array(location, mode="r"))
+
+
+def _verify_shard(rows: MappedRows, shard: int) -> Iterator[tuple[int | None, str]]:
+    """Damaged chunks of a shard that can be mapped."""
+    layout = rows.layout
+    path = rows.folder / layout.key(shard)
+    try:
+        raw = rows.map_shard(shard)
+        index = layout.parse_index(raw, str(path))
+    except ValueError as error:
+        yield None, str(error)
+        return
+    first = shard * layout.shard_chunks
+    expected = -(-rows.shape[0] // layout.chunk_rows)
+    for chunk, offset in enumerate(index[:, 0].tolist(), start=first):
+        if offset == ABSENT:
+            if chunk < expected:
+                yield chunk, f"is missing from {path}: copy or write the store again"
+        elif layout.checksum:
+            stored = raw[offset : offset + layout.chunk_bytes]
+            checksum = int.from_bytes(stored[-CHECKSUM_BYTES:].tobytes(), "little")
+            if crc32c(stored[:-CHECKSUM_BYTES]) != checksum:
+                yield chunk, f"bytes of {path} differ from their checksum: copy or write the store again"
+
+
+def _verify_chunks(array: "zarr.Array[Any]") -> Iterator[tuple[int | None, str]]:
+    """Damaged chunks of any other array, as zarr-python finds them."""
+    if array.shards is None and array.nchunks_initialized < array.nchunks:
+        yield None, f"{array.nchunks - array.nchunks_initialized} chunk(s) are missing: copy or write the store again"
+    rows, step = array.shape[0], array.chunks[0]
+    for chunk, start in enumerate(range(0, rows, step)):
+        try:
+            array[start : start + step]
+        # what a damaged file makes zarr raise depends on the codec that stumbles over it
+        except Exception as error:
+            yield chunk, f"cannot be read ({' '.join(str(error).split())}): copy or write the store again"
+
+
+def _verify_references(texts: TextStore, regions: RegionStore) -> Iterator[Finding]:
+    """Numbers that point outside of what they point into."""
+    rows = regions.find(texts.image_names)
+    for image in texts.image_names[rows < 0].tolist():
+        yield Finding(store=texts.location, problem=f"names image {image!r}, which {regions.location} lacks")
+    tokens = _all(texts.token_ids)
+    outside = np.flatnonzero((tokens < 0) | (tokens >= texts.vocabulary.size))
+    if len(outside):
+        yield _pointing(texts, "token_ids", int(outside[0]), f"the vocabulary has {texts.vocabulary.size} entries")
+    if texts.gold and (rows >= 0).all():
+        lengths = regions.region_lengths[rows[texts.image_index]]
+        outside = np.flatnonzero(_all(texts.gold) >= np.repeat(lengths, np.diff(texts.offsets)))
+        if len(outside):
+            yield _pointing(texts, "gold", int(outside[0]), "its image has fewer regions")
+
+
+def _pointing(texts: TextStore, array: str, piece: int, problem: str) -> Finding:
+    text = int(np.searchsorted(texts.offsets, piece, side="right")) - 1
+    return Finding(
+        store=texts.location, array=array, problem=f"text {str(texts.text_ids[text])!r} points outside: {problem}"
+    )
+
+
+def _all(rows: Any) -> Any:
+    return rows.read(np.array([0]), np.array([rows.shape[0]]))
