@@ -92,11 +92,14 @@ def test_every_pair_has_a_masked_unit_of_each_kind(
     draw_pairs: Draw, vocabulary: Vocabulary, seed: int, count: int, words: float, regions: float
 ) -> None:
     settings = ObjectiveSettings(vocabulary=vocabulary, word_probability=words, region_probability=regions)
-    hidden = corrupt(draw_pairs(count, seed), settings, words=True, regions=True)
-    packed, clean = hidden.packed, hidden.clean
+    samples = draw_pairs(count, seed)
+    hidden = corrupt(samples, settings, words=True, regions=True)
+    packed, clean = hidden.packed, pack(samples)
+    assert torch.equal(hidden.features, clean.region_features[hidden.regions])
     assert set(packed.word_samples[hidden.words].tolist()) == set(range(count))
     assert set(packed.region_samples[hidden.regions].tolist()) == set(range(count))
-    originals = clean.token_ids[hidden.words]
+    originals = hidden.token_ids
+    assert torch.equal(originals, clean.token_ids[hidden.words])
     assert not ((originals == vocabulary.cls_id) | (originals == vocabulary.sep_id)).any()
     untouched = torch.ones(len(packed.token_ids), dtype=torch.bool)
     untouched[hidden.words] = False

@@ -32,7 +32,7 @@ def test_grid_is_text_by_image(model: PretrainingModel, draw_pairs: Draw) -> Non
                 token_ids=text.token_ids, region_features=image.region_features, region_boxes=image.region_boxes
             )
             packed = pack([pair])
-            logits = model.heads["itm"](model.encoder.pool(model.encoder(packed), packed))[0]
+            logits = model.heads["itm"](model.encoder.pool(model.encoder(packed), packed))[0].detach()
             assert scores[row, column] == pytest.approx(float(logits[1] - logits[0]), abs=1e-5)
 
 

@@ -29,15 +29,17 @@ class Corruption:
 
     Attributes:
         packed: what the model sees.
-        clean: what was there before.
         words: (K,) int64 rows of the masked words among the batch's words; ascending.
+        token_ids: (K,) int64, what they were.
         regions: (M,) int64 rows of the masked regions among the batch's regions; ascending.
+        features: (M, D), what they had.
     """
 
     packed: PackedBatch
-    clean: PackedBatch
     words: Tensor
+    token_ids: Tensor
     regions: Tensor
+    features: Tensor
 
 
 def corrupt(samples: Sequence[Sample], settings: ObjectiveSettings, *, words: bool, regions: bool) -> Corruption:
@@ -53,20 +55,27 @@ def corrupt(samples: Sequence[Sample], settings: ObjectiveSettings, *, words: bo
     Raises:
         ValueError: a pair has no word or no region.
     """
-    clean = pack_pairs(samples, settings.vocabulary)
+    packed = pack_pairs(samples, settings.vocabulary)
     keys = torch.tensor([sample.key for sample in samples], dtype=torch.int64)
-    nothing = torch.empty(0, dtype=torch.int64)
-    packed, word_rows, region_rows = clean, nothing, nothing
+    word_rows = region_rows = torch.empty(0, dtype=torch.int64)
+    original_ids, all_features = packed.token_ids, packed.region_features
     if words:
-        masked, token_ids = mask_words(clean, keys, settings)
+        masked, token_ids = mask_words(packed, keys, settings)
         word_rows = masked.nonzero().squeeze(1)
         packed = replace(packed, token_ids=token_ids)
     if regions:
-        masked = mask_regions(clean, keys, settings)
+        masked = mask_regions(packed, keys, settings)
         region_rows = masked.nonzero().squeeze(1)
-        zeroed = clean.region_features.index_fill(0, region_rows, 0.0)
-        packed = replace(packed, region_features=zeroed, region_masked=masked)
-    return Corruption(packed=packed, clean=clean, words=word_rows, regions=region_rows)
+        packed = replace(packed, region_masked=masked)
+    features = all_features[region_rows]
+    all_features[region_rows] = 0.0  # in place: `pack` made this copy, megabytes that need not be copied again
+    return Corruption(
+        packed=packed,
+        words=word_rows,
+        token_ids=original_ids[word_rows],
+        regions=region_rows,
+        features=features,
+    )
 
 
 def mask_words(packed: PackedBatch, keys: Tensor, settings: ObjectiveSettings) -> tuple[Tensor, Tensor]:

@@ -31,9 +31,9 @@ def collate(samples: Sequence[Sample], settings: ObjectiveSettings) -> TaskBatch
     hidden = corrupt(samples, settings, words=True, regions=settings.joint)
     targets = {
         "units": hidden.packed.word_units[hidden.words],
-        "words": hidden.clean.token_ids[hidden.words],
+        "words": hidden.token_ids,
     }
-    kinds = word_kinds(samples, hidden.clean)
+    kinds = word_kinds(samples, hidden.packed)
     if kinds is not None:
         targets["content"] = kinds[hidden.words] > 0
     return TaskBatch(

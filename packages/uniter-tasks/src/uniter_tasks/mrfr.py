@@ -28,12 +28,11 @@ def collate(samples: Sequence[Sample], settings: ObjectiveSettings) -> TaskBatch
         ValueError: a pair has no word or no region.
     """
     hidden = corrupt(samples, settings, words=settings.joint, regions=True)
-    features = hidden.clean.region_features[hidden.regions]
     return TaskBatch(
         packed=hidden.packed,
-        targets={"units": hidden.packed.region_units[hidden.regions], "features": features},
+        targets={"units": hidden.packed.region_units[hidden.regions], "features": hidden.features},
         ids=tuple(sample.id for sample in samples),
-        count=features.numel(),
+        count=hidden.features.numel(),
     )
 
 
