@@ -16,7 +16,7 @@ the word marginal is then exact, the region marginal approximate. The paper's la
 
 Two loops compute the same plan. Entries of T underflow during the iterations and may have to come back later, so
 Algorithm 1 as printed fails silently in float32 once (range of C) / beta passes about 8. `_scaling_plan` keeps the
-scalings apart from the kernel and absorbs them every few sweeps; beyond its reach `_log_plan` iterates on log T, in
+scalings apart from the kernel and absorbs them every few sweeps. Beyond its reach `_log_plan` iterates on log T, in
 float64, because the logarithms grow with range times sweeps while the plan hangs on their small differences.
 """
 
@@ -115,16 +115,15 @@ def _solve(
 ) -> Tensor:
     if cost.numel() == 0:
         return torch.zeros_like(cost)
-    problem = _reduce(cost, real, word_weights, region_weights, beta)
+    wide = cost.dtype if cost.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    problem = _reduce(cost.to(wide), real, word_weights.to(wide), region_weights.to(wide), beta)
     peak = problem.exponents.max().item()
     if not peak < float("inf"):
         raise _not_finite(cost, beta)
     if peak <= LARGEST_SCALING_RANGE:
         absorb_every = int(min(LARGEST_SCALING_RANGE // max(peak, 1.0), 16))
-        plan = _scaling_plan(problem, iterations=iterations, inner=inner, absorb_every=absorb_every)
+        plan = _scaling_plan(problem, cost.dtype, iterations=iterations, inner=inner, absorb_every=absorb_every)
     else:
-        wide = cost.dtype if cost.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-        problem = _reduce(cost.to(wide), real, word_weights.to(wide), region_weights.to(wide), beta)
         plan = _log_plan(problem, iterations=iterations, inner=inner)
     return plan.permute(2, 0, 1).to(cost.dtype, memory_format=torch.contiguous_format)
 
@@ -151,28 +150,28 @@ def _smallest(exponents: Tensor, real: Tensor, dim: int) -> Tensor:
     return exponents.masked_fill(~real, float("inf")).amin(dim, keepdim=True).masked_fill_(nothing, 0)
 
 
-def _scaling_plan(problem: _Reduced, *, iterations: int, inner: int, absorb_every: int) -> Tensor:
+def _scaling_plan(problem: _Reduced, dtype: torch.dtype, *, iterations: int, inner: int, absorb_every: int) -> Tensor:
     """Algorithm 1 on T = S * Q * D: Q holds powers of the kernel, S and D the scalings since Q last absorbed them.
 
-    Returns the plan (W, R, B). Entries that would underflow are revived from their logarithm, log T = F + G - t X.
+    Runs in ``dtype`` and returns the plan (W, R, B).
     """
-    exponents, word_shift, real, word_weights, region_weights = problem
+    # The sweeps raise the kernel to a power, and its rounding error with it: it is rounded once, and not through X.
+    kernel = problem.exponents.neg().exp_().mul_(problem.real).to(dtype)
+    exponents, word_shift = problem.exponents.to(dtype), problem.word_shift.to(dtype)
+    word_weights, region_weights = problem.word_weights.to(dtype), problem.region_weights.to(dtype)
     # Kernel entries of masked rows are 0, and so would be their denominators; these make them 1.
-    no_word = ~real.any(1, keepdim=True)
-    word_pad = no_word.to(exponents.dtype)
-    region_pad = (~real.any(0, keepdim=True)).to(exponents.dtype)
-    kernel = exponents.neg().exp_().mul_(real)
-    q = torch.ones_like(kernel)
+    no_word, no_region = ~problem.real.any(1, keepdim=True), ~problem.real.any(0, keepdim=True)
+    word_pad, region_pad = no_word.to(dtype), no_region.to(dtype)
     product = torch.empty_like(kernel)
-    word_log, region_log = torch.zeros_like(word_weights), torch.zeros_like(region_weights)
-    s_before = torch.ones_like(word_weights)
-    sigma_s = word_shift.clamp_max(60).neg().exp()  # S * sigma, what line 7 multiplies Q with
 
     def update(weights: Tensor) -> tuple[Tensor, Tensor]:  # Algorithm 1, line 7
         d = region_weights / torch.mul(q, weights, out=product).sum(0, keepdim=True).add_(region_pad)
         s = word_weights / torch.mul(q, d, out=product).sum(1, keepdim=True).add_(word_pad)
         return s, d
 
+    q, s_before = torch.ones_like(kernel), torch.ones_like(word_weights)
+    sigma_s = word_shift.clamp_max(60).neg().exp()  # sigma * S
+    word_log, region_log = torch.zeros_like(word_weights), torch.zeros_like(region_weights)
     for t in range(1, iterations + 1):
         q *= kernel  # line 5
         s, d = update(sigma_s)
@@ -181,18 +180,18 @@ def _scaling_plan(problem: _Reduced, *, iterations: int, inner: int, absorb_ever
         if t == iterations:
             break
         if (t - 1) % absorb_every:
-            # The next Q holds S once (line 9), and line 7 multiplies by sigma = S / S_before once more.
-            sigma_s = s * s / s_before
-            s_before = s
+            # T, and so the next Q, holds S once (line 9); line 7 multiplies by sigma = S / S_before once more.
+            sigma_s, s_before = s * s / s_before, s
         else:
-            # A common factor of sigma only moves scale from delta to sigma, sweep after sweep: keep its largest at 1.
+            # A common factor of sigma only moves scale from D to S, sweep after sweep: keep the largest at 1.
             sigma = s / s_before
             sigma_s = sigma / sigma.masked_fill(no_word, 0).amax(0, keepdim=True).clamp_min_(1e-30)
             s_before = torch.ones_like(s)
             word_log += s.log()
             region_log += d.log()
-            q.mul_(s).mul_(d)
+            # Entries that underflow may have to come back: they are revived from log T = F + G - t X.
             revived = (word_log + region_log - t * exponents).clamp_(-60, -32).exp_()
+            q.mul_(s).mul_(d)
             q = torch.where(q < 1e-15, revived, q)
     return q.mul_(s).mul_(d)  # line 9
 

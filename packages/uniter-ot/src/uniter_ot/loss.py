@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from uniter_ot.arguments import check_count, check_mask, check_matched_points, check_positive, working_dtype
 from uniter_ot.cost import SMALLEST_NORM
@@ -131,20 +130,46 @@ class _CosineTransport(torch.autograd.Function):
         return solved.distance
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        words, regions, word_mask, region_mask, coupling, own_words, own_regions = ctx.saved_tensors
+        grad_words, grad_regions = _HeldGradient.apply(gradient, *ctx.needs_input_grad[:2], *ctx.saved_tensors)
+        return grad_words, grad_regions, None, None, None, None
+
+
+class _HeldGradient(torch.autograd.Function):
+    """The gradient of `_CosineTransport` as a node of its own, so that differentiating it again fails, and says why."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gradient: Tensor,
+        wants_words: bool,
+        wants_regions: bool,
+        words: Tensor,
+        regions: Tensor,
+        word_mask: Tensor,
+        region_mask: Tensor,
+        coupling: Tensor,
+        own_words: Tensor,
+        own_regions: Tensor,
+    ) -> tuple[Tensor | None, Tensor | None]:
         gradient = gradient[:, None, None]
         with torch.autocast(words.device.type, enabled=False):
             coupling = coupling * gradient
             x = _real_rows(words.to(coupling.dtype), word_mask)
             y = _real_rows(regions.to(coupling.dtype), region_mask)
             grad_words = grad_regions = None
-            if ctx.needs_input_grad[0]:
+            if wants_words:
                 grad_words = torch.baddbmm(x * (own_words * gradient), coupling, y, alpha=-1).to(words.dtype)
-            if ctx.needs_input_grad[1]:
+            if wants_regions:
                 grad_regions = torch.baddbmm(y * (own_regions * gradient), coupling.mT, x, alpha=-1).to(regions.dtype)
-        return grad_words, grad_regions, None, None, None, None
+        return grad_words, grad_regions
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise RuntimeError(
+            "alignment_loss cannot be differentiated twice: its gradient holds the transport plan fixed, so a second "
+            "derivative would leave out how the plan moves. Detach its gradient from what is differentiated again."
+        )
 
 
 def _real_rows(points: Tensor, mask: Tensor) -> Tensor:
