@@ -3,7 +3,6 @@
 # T texts, I images, B pairs of a batch, W words, R regions, D feature width, C classes
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ class PairDataset:
         text_lengths: (T,) word pieces of each text, [CLS] and [SEP] counted.
         image_rows: (T,) row of each text's image in the region store.
         region_lengths: (I,) regions of each image of the store.
+        text_ids: (T,) ids of the texts.
         groups: (T,) images of texts of one group are never each other's mismatched partner.
     """
 
@@ -66,6 +66,7 @@ class PairDataset:
         self.region_lengths = self.regions.region_lengths
         self.groups = self.texts.groups
         self.image_rows = _join(self.texts, self.regions)
+        self.text_ids: NDArray[Any] = self.texts.text_ids  # read here, so that no forked worker has to open anything
         self._pictures = Pictures(join(self.directory, stores.pictures)) if stores.pictures else None
         _refuse_empty(self)
 
@@ -86,11 +87,6 @@ class PairDataset:
     def has_gold(self) -> bool:
         """Whether words are linked to the regions they name."""
         return self.texts.gold is not None
-
-    @property
-    def text_ids(self) -> NDArray[Any]:
-        """(T,) ids of the texts."""
-        return self.texts.text_ids
 
     def sentence(self, index: int) -> str:
         """A text as it was written."""
@@ -146,20 +142,18 @@ class PairDataset:
                 id=text_id,
             )
             for i, (is_own, fits, key, text_id) in enumerate(
-                zip((own == shown).tolist(), belongs.tolist(), draws.tolist(), self._ids(texts), strict=True)
+                zip(
+                    (own == shown).tolist(),
+                    belongs.tolist(),
+                    draws.tolist(),
+                    self.text_ids[texts].tolist(),
+                    strict=True,
+                )
             )
         ]
 
     def __reduce__(self) -> tuple[type["PairDataset"], tuple[str, str]]:
         return PairDataset, (self.directory, self.split)
-
-    @cached_property
-    def _text_ids(self) -> list[str]:
-        ids: list[str] = self.texts.text_ids.tolist()
-        return ids
-
-    def _ids(self, texts: NDArray[np.int64]) -> list[str]:
-        return [self._text_ids[i] for i in texts.tolist()]
 
     def _words(self, texts: NDArray[np.int64]) -> dict[str, Sequence[Tensor]]:
         """What the texts' words have, [CLS] and [SEP] added."""

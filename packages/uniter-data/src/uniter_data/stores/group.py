@@ -1,7 +1,7 @@
 """A store as a whole: the Zarr group that names its format and version, and its arrays of strings."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +91,14 @@ class StoredGroup:
         """A whole array of strings, of dtype StringDType."""
         return self._read(name, lambda: np.asarray(zarr.open_array(join(self.location, name), mode="r")[:]))
 
-    def _read(self, name: str, read: Any) -> NDArray[Any]:
+    def _read(self, name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         try:
-            found: NDArray[Any] = read()
+            return read()
         # what a damaged file makes zarr raise depends on the codec that stumbles over it
         except Exception as error:
             raise ValueError(
                 f"{self.location}/{name} cannot be read ({error}): copy or write the store again"
             ) from error
-        return found
 
 
 def create_strings(group: zarr.Group, name: str, count: int) -> "zarr.Array[Any]":

@@ -8,6 +8,7 @@ journal, cuts off what lies behind its last whole line, and goes on.
 import errno
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["Journal", "report_full_disk"]
 
@@ -32,15 +36,21 @@ class Journal:
 
     def __init__(self, path: str | Path, settings: dict[str, Any]) -> None:
         self.path = Path(path)
-        if self.path.exists():
-            raise ValueError(f"{self.path} exists already: remove it, or choose another path")
         self.folder = self.path.with_name(self.path.name + ".partial")
         self.store = self.folder / "store"
         self.file = self.folder / "journal.jsonl"
+        self.failed = False  # whether something was cut short: only a new writer knows what is whole
+        if self.path.exists():
+            raise ValueError(f"{self.path} exists already: remove it, or choose another path")
         with report_full_disk(self.path):
             self.store.mkdir(parents=True, exist_ok=True)
-            self._take_up(settings)
             self._out = FileIO(self.file, "ab")
+            try:
+                _lock(self._out, self.path)
+                self._take_up(settings)
+            except BaseException:
+                self._out.close()
+                raise
 
     def records(self) -> Iterator[list[Any]]:
         """The records that are whole, in order."""
@@ -49,11 +59,24 @@ class Journal:
             for line in lines:
                 yield json.loads(line)
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around everything that writes: once something failed, nothing more is written.
+
+        Raises:
+            ValueError: something failed before.
+            OSError: the disk is full.
+        """
+        if self.failed:
+            raise ValueError(f"{self.path}: writing failed before; open a new writer on this path to go on")
+        self.failed = True
+        with report_full_disk(self.path):
+            yield
+        self.failed = False
+
     def append(self, records: Iterable[list[Any]]) -> None:
         """Note records whose data are written."""
-        left = memoryview("".join(_line(record) for record in records).encode())
-        while left:
-            left = left[self._out.write(left) :]
+        self._append("".join(_line(record) for record in records))
 
     def begin_group(self, attributes: dict[str, Any], keep: Iterable[str] = ()) -> zarr.Group:
         """The group of the store to be published, without what an interrupted publication left.
@@ -82,16 +105,21 @@ class Journal:
         """Let go of the file."""
         self._out.close()
 
+    def _append(self, text: str) -> None:
+        left = memoryview(text.encode())
+        while left:
+            left = left[self._out.write(left) :]
+
     def _take_up(self, settings: dict[str, Any]) -> None:
         """Read what stands there, dropping a line that was cut short; begin with the settings where nothing does."""
-        raw = self.file.read_bytes() if self.file.exists() else b""
+        raw = self.file.read_bytes()
         whole = raw.rfind(b"\n") + 1
         if not whole:
-            self.file.write_text(_line(settings), encoding="utf-8")
+            self._out.truncate(0)
+            self._append(_line(settings))
             return
         if whole < len(raw):
-            with self.file.open("r+b") as file:
-                file.truncate(whole)
+            self._out.truncate(whole)
         begun = json.loads(raw[: raw.index(b"\n")])
         for name, value in json.loads(_line(settings)).items():
             if begun.get(name) != value:
@@ -114,6 +142,15 @@ def report_full_disk(path: Path) -> Iterator[None]:
             "the disk is full, nothing was published: free some space and run the same command again to go on",
             str(path),
         ) from error
+
+
+def _lock(file: FileIO, path: Path) -> None:
+    """Keep other processes from writing the same store; the lock goes with the process, however it ends."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f"{path} is being written by another process: wait for it, or stop it") from error
 
 
 def _line(record: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uniter_data.stores.group import REGIONS, VERSION, write_strings
-from uniter_data.stores.journal import Journal, report_full_disk
+from uniter_data.stores.journal import Journal
 from uniter_data.stores.layout import RowLayout
 from uniter_data.stores.shards import ShardWriter, write_rows
 
@@ -79,9 +79,13 @@ class RegionWriter:
         }
         if class_names:
             layouts["labels"] = RowLayout.of("float16", len(class_names))
-        self._writers = {
-            name: ShardWriter(self._journal.store / name, layout, rows=written) for name, layout in layouts.items()
-        }
+        try:
+            self._writers = {
+                name: ShardWriter(self._journal.store / name, layout, rows=written) for name, layout in layouts.items()
+            }
+        except ValueError:
+            self._journal.close()
+            raise
         self._waiting: list[tuple[list[Any], dict[str, NDArray[Any]]]] = []
         self._waiting_bytes = 0
 
@@ -125,7 +129,7 @@ class RegionWriter:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not waiting:
             return
-        with report_full_disk(self._journal.path):
+        with self._journal.writing():
             for name, writer in self._writers.items():
                 writer.append(np.concatenate([columns[name] for _, columns in waiting]))
             images = [image for image, _ in waiting]
@@ -135,7 +139,7 @@ class RegionWriter:
     def publish(self) -> Path:
         """Finish the store and move it to its path."""
         self.flush()
-        with report_full_disk(self._journal.path):
+        with self._journal.writing():
             group = self._journal.begin_group(self._settings, keep=self._writers)
             for name, writer in self._writers.items():
                 writer.layout.create(group, name, writer.rows)
@@ -162,7 +166,7 @@ class RegionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if not isinstance(error, OSError):
+            if not self._journal.failed:
                 self.flush()
         finally:
             self.close()

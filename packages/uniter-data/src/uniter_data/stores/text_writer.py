@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from uniter_data.stores.group import STRINGS, TEXTS, VERSION, as_strings, create_strings, write_strings
-from uniter_data.stores.journal import Journal, report_full_disk
+from uniter_data.stores.journal import Journal
 from uniter_data.stores.layout import RowLayout
 from uniter_data.stores.shards import ShardWriter, write_rows
 from uniter_data.tokenizer import Encoding, Tokenizer
@@ -117,21 +117,24 @@ class TextWriter:
     def flush(self) -> None:
         """Write what waits in memory; from then on a killed process goes on behind it."""
         waiting, self._waiting = self._waiting, []
-        with report_full_disk(self._journal.path):
+        with self._journal.writing():
             self._journal.append(waiting)
 
     def publish(self) -> Path:
         """Lay the store out and move it to its path."""
         self.flush()
-        with report_full_disk(self._journal.path):
+        with self._journal.writing():
             annotations = [name for name, given in self._optional.items() if given]
             known = {"annotations": annotations, "dropped": self.dropped, "truncated": self.truncated}
             group = self._journal.begin_group(self._settings | known)
             layout = _Publication(group, self._journal.store, texts=self._kept, optional=self._optional)
             kept = (record for record in self._journal.records() if len(record) > 1)
-            while block := list(islice(kept, STRINGS)):
-                layout.append(block)
-            layout.finish()
+            try:
+                while block := list(islice(kept, STRINGS)):
+                    layout.append(block)
+                layout.finish()
+            finally:
+                layout.close()
             return self._journal.publish()
 
     def close(self) -> None:
@@ -145,7 +148,7 @@ class TextWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if not isinstance(error, OSError) and self._waiting:
+            if not self._journal.failed and self._waiting:
                 self.flush()
         finally:
             self.close()
@@ -214,3 +217,8 @@ class _Publication:
         for name, data in (("offsets", self._offsets), ("image_index", self._numbers[2]), ("groups", self._numbers[3])):
             write_rows(self._group, self._folder, name, data)
         write_strings(self._group, "image_ids", list(self._names[2]))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for _, _, _, writer in self._pieces:
+            writer.close()
