@@ -33,7 +33,7 @@ def test_uniforms_are_uniform_and_streams_independent() -> None:
     first, second = uniforms(keys, "a"), uniforms(keys, "b")
     for draws in (first, second):
         assert draws.dtype == torch.float64
-        assert 0 <= draws.min()
+        assert draws.min() >= 0
         assert draws.max() < 1
         histogram = draws.histc(50, 0, 1)
         assert ((histogram - 2000) ** 2 / 2000).sum() < 120  # chi-square, 49 degrees of freedom: p < 1e-7

@@ -87,7 +87,7 @@ def load_folder(source: str | PathLike[str]) -> ModelFolder:
     try:
         described = json.loads(file.read_text())
         kind = described.pop("format", None)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder} is not a model folder: {CONFIG} is missing or damaged") from error
     if kind != FORMAT:
         raise CheckpointError(
