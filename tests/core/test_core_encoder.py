@@ -1,5 +1,6 @@
 """The encoder's invariances, its backends against each other, and what it refuses."""
 
+import inspect
 from dataclasses import replace
 
 import pytest
@@ -218,6 +219,38 @@ def test_varlen_says_what_it_needs() -> None:
         encoder(batch)
     with pytest.raises(ValueError, match="needs CUDA, the units are on cpu: choose attention='sdpa'"):
         encoder.eval()(batch)
+
+
+def test_varlen_is_called_as_this_torch_wants_it() -> None:
+    varlen = pytest.importorskip("torch.nn.attention.varlen")
+    first = list(inspect.signature(varlen.varlen_attn).parameters)[:7]
+    assert first == ["query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the flash kernels of varlen need CUDA")
+def test_varlen_agrees_with_the_formula() -> None:
+    lengths = [3, 50, 3, 1, 17]
+    results = {}
+    for name in ("varlen", "eager"):
+        generator = torch.Generator().manual_seed(0)
+        leaves = [torch.randn(sum(lengths), 3, 32, generator=generator).cuda().requires_grad_() for _ in range(3)]
+        segments = segment(lengths)
+        segments = replace(segments, cu_seqlens=segments.cu_seqlens.cuda())
+        attended = attention_backend(name)(*(leaf.bfloat16() for leaf in leaves), segments, 0.0)
+        attended.float().square().sum().backward()
+        results[name] = [attended.detach().float(), *(leaf.grad for leaf in leaves)]
+    for found, expected in zip(results["varlen"], results["eager"], strict=True):
+        torch.testing.assert_close(found, expected, rtol=0.03, atol=0.03)
+
+
+@torch.no_grad()
+def test_autocast_and_double_precision_stay_near() -> None:
+    batch = pack(make_samples([(3, 2), (4, 4), (3, 2)]))
+    encoder = UniterEncoder(CONFIG, seed=4).eval()
+    single = encoder(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(encoder(batch).float(), single, rtol=0, atol=0.1)
+    torch.testing.assert_close(encoder.double()(batch).float(), single, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
