@@ -14,7 +14,7 @@ SIZES = {
     "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12,
     "max_position_embeddings": 10, "type_vocab_size": 2, "hidden_act": "gelu", "model_type": "bert", "pad_token_id": 0,
 }  # fmt: skip
-WORDS = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "##s"]
+WORDS = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "\u2028", "##s"]
 
 
 def bert_tensors(*, prefix: str = "bert.", old: bool = False, head: bool = True) -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ def test_random_words_of_a_bert_vocabulary(real_data_dir) -> None:
     file = next((real_data_dir / "bert").glob("*vocab*.txt"), None)
     if file is None:
         pytest.skip(f"no BERT vocabulary in {real_data_dir / 'bert'}")
-    tokens = file.read_text(encoding="utf-8").splitlines()
+    tokens = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     vocabulary = Vocabulary.from_tokens(tokens)
     first, end = vocabulary.random_range
     assert end == len(tokens)

@@ -110,7 +110,8 @@ def _vocabulary(file: Path, config: UniterConfig) -> Vocabulary | None:
     if not file.is_file():
         return None
     try:
-        vocabulary = Vocabulary.from_tokens(file.read_text(encoding="utf-8").splitlines())
+        lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # pieces hold other separators
+        vocabulary = Vocabulary.from_tokens(lines)
     except ValueError as error:
         raise CheckpointError(f"{file}: {error}") from error
     if vocabulary.size != config.vocab_size:
