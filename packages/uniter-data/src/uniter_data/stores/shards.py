@@ -50,7 +50,7 @@ class ShardWriter:
         rows = self.rows
         if missing:
             self._append_to_chunk(np.zeros((missing, *self.layout.row_shape), dtype=self.layout.dtype))
-        if self._file:
+        if self.rows % self.layout.shard_rows:
             self._end_shard()
         self.rows = rows
 

@@ -86,12 +86,8 @@ class TextWriter:
         """
         if text_id in self.done:
             raise ValueError(f"text {text_id!r} was appended before: text ids must be unique")
-        for name, values in (("gold", gold), ("kinds", kinds)):
-            if values is not None and len(values) != len(sentence.split()):
-                raise ValueError(
-                    f"text {text_id!r}: {name} must have one value for each of the {len(sentence.split())} words, "
-                    f"got {len(values)}"
-                )
+        _check_words(text_id, "gold", gold, sentence, -1, np.iinfo(np.int16).max)
+        _check_words(text_id, "kinds", kinds, sentence, 0, 2)
         encoding = self.tokenizer.encode(sentence)
         if not encoding.ids:
             raise ValueError(f"text {text_id!r}: the sentence is empty: leave the record out, or mend the source")
@@ -162,6 +158,19 @@ class TextWriter:
         self._optional["gold"] |= record[5] is not None
         self._optional["kinds"] |= record[6] is not None
         self.truncated += record[7]
+
+
+def _check_words(text_id: str, name: str, values: Sequence[int] | None, sentence: str, low: int, high: int) -> None:
+    """Refuse annotations that are not one a word, or not between `low` and `high`."""
+    if values is None:
+        return
+    words = len(sentence.split())
+    if len(values) != words:
+        raise ValueError(
+            f"text {text_id!r}: {name} must have one value for each of the {words} words, got {len(values)}"
+        )
+    if not all(low <= value <= high for value in values):
+        raise ValueError(f"text {text_id!r}: {name} must be from {low} to {high}, got {list(values)}")
 
 
 def _at_first_pieces(values: Sequence[int], encoding: Encoding, other: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Finding damage: every stored byte against its checksum, and the stores of a data set against each other."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import zarr
 
 from uniter_data.stores.group import REGIONS, TEXTS, StoredGroup
 from uniter_data.stores.layout import ABSENT, CHECKSUM_BYTES, crc32c
-from uniter_data.stores.locations import exists, join, locate
+from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.manifest import read_manifest
 from uniter_data.stores.region_store import RegionStore
 from uniter_data.stores.rows import MappedRows, open_rows
@@ -105,11 +106,23 @@ def _verify_array(location: str) -> Iterator[tuple[int | None, str]]:
     except ValueError as error:
         yield None, str(error)
         return
+    if not _has_checksums(json.loads(read_text(join(location, "zarr.json")))["codecs"]):
+        yield None, "has no checksums, damage to it would go unseen: write it with the codec crc32c"
     if isinstance(rows, MappedRows):
         for shard in range(rows.layout.num_shards(rows.shape[0])):
             yield from _verify_shard(rows, shard)
     else:
         yield from _verify_chunks(zarr.open_array(location, mode="r"))
+
+
+def _has_checksums(codecs: list[dict[str, Any]]) -> bool:
+    """Whether some codec of the (inner) chunks notices damage."""
+    return any(
+        codec["name"] in ("crc32c", "gzip")
+        or _has_checksums(codec.get("configuration", {}).get("codecs", []))
+        or codec.get("configuration", {}).get("checksum", False)
+        for codec in codecs
+    )
 
 
 def _verify_shard(rows: MappedRows, shard: int) -> Iterator[tuple[int | None, str]]:
