@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: where the reference data lie, tiny scenes, the command, and hypothesis without a clock."""
+"""Fixtures shared by all tests: where reference data lie, tiny scenes, the command, hypothesis without a clock."""
 
 import os
 import socket
@@ -54,11 +54,12 @@ def uniter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "uniter_cli", *map(str, arguments)]
         if processes > 1:
-            launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", _free_port()]
-            command[1:2] = [*launcher, "-m"]
+            launcher = ["torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", _free_port()]
+            command[1:2] = ["-m", *launcher, "-m"]
         done = subprocess.run(command, cwd=cwd, env=command_environment(), capture_output=True, text=True, check=False)
         if check and done.returncode:
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+            said = f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{said}")
         return done
 
     return run

@@ -1,4 +1,4 @@
-"""Two processes are one: the same task at each step, the same losses as a single process with the same global batches."""
+"""Two processes are one: the same task at each step, and the losses of one process with the same global batches."""
 
 import json
 

@@ -59,7 +59,7 @@ def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
     done = step + 1
     if done <= warmup:
         return recipe.lr * done / warmup
-    return recipe.lr * (steps - done) / max(1.0, steps - warmup)
+    return recipe.lr * max(0.0, (steps - done) / max(1.0, steps - warmup))
 
 
 def _named(named: Iterable[tuple[str, nn.Parameter]], chosen: set[str], *, inside: bool) -> list[nn.Parameter]:

@@ -50,9 +50,11 @@ class RegionEmbedding(nn.Module):
     def forward(self, batch: PackedBatch, types: Tensor) -> Tensor:
         """(R, H), from the batch and the type row of each region (R, H)."""
         dtype = self.feature.weight.dtype
-        # W (f + m) = W f + W m: one product for the mask vector instead of a gradient for all features
-        masked = batch.region_masked[:, None] * (self.feature.weight @ self.mask.weight[1])
-        features = self.feature_norm(self.feature(batch.region_features.to(dtype)) + masked)
+        features = self.feature(batch.region_features.to(dtype))
+        if batch.any_masked:  # elsewhere the mask vector keeps no gradient, so that no optimiser moves it
+            # W (f + m) = W f + W m: one product for the mask vector instead of a gradient for all features
+            features = features + batch.region_masked[:, None] * (self.feature.weight @ self.mask.weight[1])
+        features = self.feature_norm(features)
         boxes = self.box_norm(self.box(batch.region_boxes.to(dtype)))
         embedded: Tensor = self.dropout(self.norm(features + boxes + types))
         return embedded

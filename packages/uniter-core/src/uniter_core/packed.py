@@ -90,6 +90,11 @@ class PackedBatch:
         return self.segments.max_seqlen
 
     @cached_property
+    def any_masked(self) -> bool:
+        """Whether some region is masked."""
+        return bool(self.region_masked.any())
+
+    @cached_property
     def unit_lengths(self) -> Tensor:
         """(B,) int64, units of each sample."""
         return self.text_lengths + self.region_lengths
@@ -216,8 +221,8 @@ _VECTORS = (
     ("region_lengths", "B", torch.int64),
 )
 _DERIVED = (
-    "unit_lengths", "cu_seqlens", "cls_units", "word_samples", "region_samples", "word_units", "region_units", "gather",
-    "segments",
+    "any_masked", "unit_lengths", "cu_seqlens", "cls_units", "word_samples", "region_samples", "word_units",
+    "region_units", "gather", "segments",
 )  # fmt: skip
 
 

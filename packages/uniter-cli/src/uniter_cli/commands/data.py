@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uniter_data import Tokenizer
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Import, extract, look at and check data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -119,7 +121,7 @@ def _locate(dataset: str) -> str:
         return locate(dataset, progress)
 
 
-def _tokenizer(vocab: Path | None, *, cased: bool) -> object:
+def _tokenizer(vocab: Path | None, *, cased: bool) -> "Tokenizer | None":
     from uniter_data import Tokenizer
 
     if vocab is None:
