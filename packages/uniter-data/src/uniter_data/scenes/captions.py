@@ -88,8 +88,7 @@ def _location(speaker: Speaker) -> Sentence:
     return [
         *speaker.place(one),
         *say(speaker.pick("there is", "one finds", "we see")),
-        *speaker.noun_phrase(one, article="a", texture=0.4, size=0.4),
-        *say(speaker.pick("", "in this picture")),
+        *speaker.noun_phrase(one, article="a", colour=0.9, texture=0.5, size=0.5),
     ]
 
 
@@ -98,7 +97,7 @@ def _list(speaker: Speaker) -> Sentence:
     return [
         *say(speaker.pick("", "", "a picture of", "there is", "we see")),
         *_enumeration([speaker.noun_phrase(number, article="a") for number in numbers]),
-        *say(speaker.pick("", "", "in the picture")),
+        *say(speaker.pick("", "", "", "in the picture")),
     ]
 
 
@@ -110,12 +109,12 @@ def _count(speaker: Speaker) -> Sentence:
         number, noun = NUMBERS[len(speaker.scene.objects)], speaker.pick("objects", "things")
         return [
             *say(f"there are {number} {noun} and one of them is"),
-            *speaker.noun_phrase(one, article="a", colour=0.8),
+            *speaker.noun_phrase(one, article="a"),
         ]
     attribute, value, members = pick(speaker.rng, groups)
     kind = _group_phrase(speaker, attribute, value)
     others = [number for number in range(len(speaker.scene.objects)) if number not in members]
-    outside = speaker.noun_phrase(pick(speaker.rng, others), article="a", colour=0.8) if others else []
+    outside = speaker.noun_phrase(pick(speaker.rng, others), article="a") if others else []
     beginning = speaker.pick("there are", "we see", "")
     return [
         *say(beginning),
@@ -123,7 +122,7 @@ def _count(speaker: Speaker) -> Sentence:
         *kind,
         *(say("and") if outside else []),
         *outside,
-        *say(speaker.pick("in the picture", "here", "") if beginning else "in the picture"),
+        *say(speaker.pick("in the picture", "here", "", "") if beginning else "in the picture"),
     ]
 
 
@@ -164,7 +163,7 @@ def _phrase(speaker: Speaker, number: int) -> Sentence:
 
 def _snap(speaker: Speaker) -> Sentence:
     numbers = speaker.some(len(speaker.scene.objects))
-    named = [speaker.noun_phrase(number, article="a", colour=0.8, texture=0.35, size=0.3) for number in numbers]
+    named = [speaker.noun_phrase(number, article="a", texture=0.35, size=0.3) for number in numbers]
     return [
         *say(pick(speaker.rng, SNAP_PREFIXES)),
         *_enumeration(named),

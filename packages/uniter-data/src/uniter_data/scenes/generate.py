@@ -31,9 +31,7 @@ if sys.platform != "win32":
 
 __all__ = ["SEED", "SIZES", "TINY", "VERSION", "Progress", "Sizes", "ensure_scenes", "generate_scenes"]
 
-VERSION = (
-    1  # of what is generated: a change of pictures, sentences or features raises it, and old caches are left alone
-)
+VERSION = 2  # a change of pictures, sentences or features raises it; caches of other versions are left alone
 SEED = 2020
 PICTURES_A_PROCESS = 500  # fewer are drawn sooner than another process starts
 

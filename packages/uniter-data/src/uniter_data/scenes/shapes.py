@@ -111,8 +111,8 @@ def _tree() -> Outline:
 
 def _fish() -> Outline:
     tail = _polygon((0.2, 0.0), (0.5, -0.24), (0.43, 0.0), (0.5, 0.24))
-    fin = _polygon((-0.18, -0.2), (0.1, -0.36), (0.12, -0.15))
-    body = _ellipse(-0.12, 0.0, 0.38, 0.24)
+    fin = _polygon((-0.2, -0.24), (0.1, -0.42), (0.13, -0.18))
+    body = _ellipse(-0.12, 0.0, 0.38, 0.28)
     return Outline(solid=(body, tail, fin), ink=(_ellipse(-0.32, -0.06, 0.04, 0.04),))
 
 

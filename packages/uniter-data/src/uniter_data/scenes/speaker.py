@@ -68,7 +68,7 @@ class Speaker:
         return first if not others or self.rng.random() < USUAL_NAME else pick(self.rng, others)
 
     def noun_phrase(
-        self, number: int, *, article: str = "", colour: float = 0.65, texture: float = 0.2, size: float = 0.2
+        self, number: int, *, article: str = "", colour: float = 0.8, texture: float = 0.3, size: float = 0.2
     ) -> list[Word]:
         """Words that fit the object and no other of its scene.
 
