@@ -29,6 +29,7 @@ TITLE = 76
 LINE = 21
 TEXT_SIZE = 15
 SENTENCES = 5
+AROUND = np.array([-2, -2, 2, 2])  # boxes are drawn around what they hold
 
 PAPER, CARD_PAPER, CARD_EDGE = "#eceef1", "#ffffff", "#dfe2e7"
 INK, PALE, BLANK = "#2b3038", "#7d8694", "#f4f5f7"
@@ -144,7 +145,8 @@ def _wrapped(words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
     """The words in lines that are no wider than a card."""
     lines: list[list[tuple[str, int]]] = [[]]
     used = 0.0
-    for word, region in words:
+    for whole, region in words:
+        word = _shortened(whole)
         width = _width(word)
         if lines[-1] and used + width > CARD:
             lines.append([])
@@ -152,6 +154,14 @@ def _wrapped(words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
         lines[-1].append((word, region))
         used += width + _width(" ")
     return lines
+
+
+def _shortened(word: str) -> str:
+    """The word, or as much of its beginning as fits on a line."""
+    if _width(word) <= CARD:
+        return word
+    fits = next(length for length in range(len(word) - 1, 0, -1) if _width(word[:length] + "…") <= CARD)
+    return word[:fits] + "…"
 
 
 def _sheet(cards: Sequence[_Card], title: str, facts: str) -> Image.Image:
@@ -187,8 +197,9 @@ def _draw_picture(sheet: Image.Image, card: _Card, corner: tuple[int, int], heig
     pen = ImageDraw.Draw(picture, "RGBA")
     order = sorted(range(len(card.boxes)), key=lambda region: card.colours[region] is not None)
     for region in order:
-        x1, y1, x2, y2 = (card.boxes[region] * np.array([picture.width, picture.height] * 2)).tolist()
-        edges = (x1, y1, max(x1 + 2, min(x2, picture.width - 1)), max(y1 + 2, min(y2, picture.height - 1)))
+        box = card.boxes[region] * np.array([picture.width, picture.height] * 2) + AROUND
+        x1, y1, x2, y2 = np.clip(box, 0, np.array([picture.width - 1, picture.height - 1] * 2)).tolist()
+        edges = (x1, y1, max(x1 + 2, x2), max(y1 + 2, y2))
         colour = card.colours[region]
         if colour is None:
             pen.rectangle(edges, outline=(0, 0, 0, 60), width=2)
