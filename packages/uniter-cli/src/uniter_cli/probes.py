@@ -50,7 +50,7 @@ def evaluate(
             model, accelerator, test, ["mlm"], settings, recipe.validation,
             another_picture=True, progress=busy("with another picture"),
         )  # fmt: skip
-        found |= {f"another-picture/{name}": value for name, value in other.items()}
+        found |= {f"{name}_with_another_picture": value for name, value in other.items()}
         if "mlm/content_accuracy" in found:
             found["mlm/content_gain"] = found["mlm/content_accuracy"] - other["mlm/content_accuracy"]
     if "itm" in tasks:
@@ -66,18 +66,18 @@ def _retrieval(
     model: PretrainingModel, test: Mapping[str, PairDataset], *, units: int, progress: Callable[[int, int], None]
 ) -> dict[str, float]:
     """R@1, 5 and 10 of the first data set with enough pictures, one sentence a picture, by the ITM head alone."""
-    for name, dataset in test.items():
+    for dataset in test.values():
         firsts = np.unique(dataset.image_rows, return_index=True)[1]
         if len(firsts) < GALLERY:
             continue
         chosen = firsts[permutation(key_of("gallery"), len(firsts))[:GALLERY].numpy()]
-        samples = [dataset.sample(int(index)) for index in chosen]
+        samples = dataset.samples(chosen)
         scores = score_grid(model, samples, samples, units=units, progress=progress)
         truth = np.eye(len(samples), dtype=bool)
         found = {}
         for k in (1, 5, 10):
-            found[f"{name}/retrieval/image_recall@{k}"] = recall_at(scores, truth, k)
-            found[f"{name}/retrieval/text_recall@{k}"] = recall_at(scores.T, truth.T, k)
+            found[f"retrieval/image_recall@{k}"] = recall_at(scores, truth, k)
+            found[f"retrieval/text_recall@{k}"] = recall_at(scores.T, truth.T, k)
         return found
     return {}
 
@@ -100,14 +100,12 @@ def _attention(
         on_test: AttentionAlignment = attention_alignment(model.encoder, _some(dataset), units=units, progress=progress)
         layer, head = on_val.best
         return {
-            f"{name}/attention/best_head": on_test.accuracy[layer][head],
-            f"{name}/attention/chance": on_test.chance,
-            f"{name}/attention/layer": float(layer),
-            f"{name}/attention/head": float(head),
+            "attention/best_head": on_test.accuracy[layer][head],
+            "attention/chance": on_test.chance,
         }
     return {}
 
 
 def _some(dataset: PairDataset) -> Sequence[Sample]:
     order = permutation(key_of("alignment", dataset.split), len(dataset))[:ALIGNMENT_PAIRS]
-    return [dataset.sample(index) for index in order.tolist()]
+    return dataset.samples(order.numpy())
