@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -157,6 +158,8 @@ def batch_loader(
         num_workers=workers,
         pin_memory=pin_memory,
         prefetch_factor=4 if workers else None,
+        # a loader draws a seed when it starts: from the global generator it would take a number that dropout is owed
+        generator=torch.Generator(),
         # forking a process whose stores already run threads can deadlock
         multiprocessing_context="forkserver" if workers else None,
     )
