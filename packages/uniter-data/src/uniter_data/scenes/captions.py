@@ -88,41 +88,35 @@ def _location(speaker: Speaker) -> Sentence:
     return [
         *speaker.place(one),
         *say(speaker.pick("there is", "one finds", "we see")),
-        *speaker.noun_phrase(one, article="a", colour=0.9, texture=0.5, size=0.5),
+        *speaker.noun_phrase(one, article="a"),
+        *speaker.relation(one, other),
+        *speaker.noun_phrase(other, article="the"),
     ]
 
 
 def _list(speaker: Speaker) -> Sentence:
-    numbers = speaker.some(int(speaker.rng.integers(2, 5)))
+    numbers = speaker.some(pick(speaker.rng, (2, 3, 3, 4)))
     return [
-        *say(speaker.pick("", "", "a picture of", "there is", "we see")),
+        *say(speaker.pick("", "", "there is", "we see", "a picture of")),
         *_enumeration([speaker.noun_phrase(number, article="a") for number in numbers]),
-        *say(speaker.pick("", "", "", "in the picture")),
     ]
 
 
 def _count(speaker: Speaker) -> Sentence:
-    """A group that shares a shape, colour or texture, and one thing outside of it; or all objects, and one of them."""
-    groups = _groups(speaker.scene)
+    """A group that shares a shape, colour or texture, and up to two others; or all objects, and two of them."""
+    scene = speaker.scene
+    everything = range(len(scene.objects))
+    groups = [group for group in _groups(scene) if len(group[2]) < len(everything)]
     if not groups:
-        (one,) = speaker.some(1)
-        number, noun = NUMBERS[len(speaker.scene.objects)], speaker.pick("objects", "things")
-        return [
-            *say(f"there are {number} {noun} and one of them is"),
-            *speaker.noun_phrase(one, article="a"),
-        ]
+        number, noun = NUMBERS[len(everything)], speaker.pick("objects", "things")
+        examples = [speaker.noun_phrase(one, article="a") for one in speaker.some(2)]
+        return [*say(f"there are {number} {noun}, among them"), *_enumeration(examples)]
     attribute, value, members = pick(speaker.rng, groups)
-    kind = _group_phrase(speaker, attribute, value)
-    others = [number for number in range(len(speaker.scene.objects)) if number not in members]
-    outside = speaker.noun_phrase(pick(speaker.rng, others), article="a") if others else []
-    beginning = speaker.pick("there are", "we see", "")
+    group = [*say(NUMBERS[len(members)]), *_group_phrase(speaker, attribute, value)]
+    others = [one for one in speaker.some(len(everything)) if one not in members][:2]
     return [
-        *say(beginning),
-        *say(NUMBERS[len(members)]),
-        *kind,
-        *(say("and") if outside else []),
-        *outside,
-        *say(speaker.pick("in the picture", "here", "", "") if beginning else "in the picture"),
+        *say(speaker.pick("there are", "we see", "")),
+        *_enumeration([group, *(speaker.noun_phrase(one, article="a") for one in others)]),
     ]
 
 
@@ -131,7 +125,7 @@ def _with_curtain(speaker: Speaker) -> Sentence:
     curtain = len(speaker.scene.objects)
     if speaker.rng.random() < 0.5:
         return [
-            *speaker.noun_phrase(one, article="the", size=0.4),
+            *speaker.noun_phrase(one, article="the", colour=0.9, texture=0.5),
             *say(speaker.pick("is", "is", "can be seen")),
             *speaker.relation(one, curtain),
             *speaker.curtain_phrase(),
@@ -141,7 +135,7 @@ def _with_curtain(speaker: Speaker) -> Sentence:
         *say(speaker.pick("hangs", "is")),
         *speaker.place(curtain),
         *say("and"),
-        *speaker.noun_phrase(one, article="a"),
+        *speaker.noun_phrase(one, article="a", colour=0.9, texture=0.5),
         *say("is"),
         *speaker.relation(one, curtain),
         *say("it"),

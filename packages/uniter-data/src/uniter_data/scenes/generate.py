@@ -31,7 +31,7 @@ if sys.platform != "win32":
 
 __all__ = ["SEED", "SIZES", "TINY", "VERSION", "Progress", "Sizes", "ensure_scenes", "generate_scenes"]
 
-VERSION = 2  # a change of pictures, sentences or features raises it; caches of other versions are left alone
+VERSION = 3  # a change of pictures, sentences or features raises it; caches of other versions are left alone
 SEED = 2020
 EXTRACTOR = "a frozen random convolution of two layers, PCA (uniter_data.scenes.features)"
 PICTURES_A_PROCESS = 500  # fewer are drawn sooner than another process starts

@@ -51,20 +51,20 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 # (row, column) of a 3 x 3 grid -> phrasings
 PLACES: dict[tuple[int, int], tuple[str, ...]] = {
-    (0, 0): ("at the top left", "in the upper left corner", "in the top left corner"),
-    (0, 1): ("at the top", "near the upper edge", "at the top in the middle"),
-    (0, 2): ("at the top right", "in the upper right corner", "in the top right corner"),
-    (1, 0): ("on the left", "near the left edge", "on the left side"),
+    (0, 0): ("at the top left", "at the upper left", "in the top left corner"),
+    (0, 1): ("at the top", "near the top", "at the upper edge"),
+    (0, 2): ("at the top right", "at the upper right", "in the top right corner"),
+    (1, 0): ("on the left", "at the left edge", "on the left side"),
     (1, 1): ("in the middle", "in the centre", "at the centre"),
-    (1, 2): ("on the right", "near the right edge", "on the right side"),
-    (2, 0): ("at the bottom left", "in the lower left corner", "in the bottom left corner"),
-    (2, 1): ("at the bottom", "near the lower edge", "at the bottom in the middle"),
-    (2, 2): ("at the bottom right", "in the lower right corner", "in the bottom right corner"),
+    (1, 2): ("on the right", "at the right edge", "on the right side"),
+    (2, 0): ("at the bottom left", "at the lower left", "in the bottom left corner"),
+    (2, 1): ("at the bottom", "near the bottom", "at the lower edge"),
+    (2, 2): ("at the bottom right", "at the lower right", "in the bottom right corner"),
 }
 
 RELATIONS: dict[str, tuple[str, ...]] = {
-    "left": ("to the left of", "left of", "on the left side of"),
-    "right": ("to the right of", "right of", "on the right side of"),
+    "left": ("to the left of", "left of", "on the left of"),
+    "right": ("to the right of", "right of", "on the right of"),
     "above": ("above", "over", "higher than", "further up than"),
     "below": ("below", "under", "lower than", "further down than"),
     "near": ("next to", "near", "close to", "beside"),
