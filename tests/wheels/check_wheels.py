@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = {
     "uniter-ot": {"torch"},
     "uniter-core": {"torch", "einops", "safetensors", "huggingface-hub"},
-    "uniter-data": {"uniter-core", "numpy", "pillow", "zarr", "fsspec", "tokenizers"},
+    "uniter-data": {"uniter-core", "numpy", "pillow", "zarr", "google-crc32c", "fsspec", "tokenizers"},
     "uniter-tasks": {"uniter-core", "uniter-ot", "numpy"},
     "uniter-cli": {
         "uniter-core", "uniter-ot", "uniter-data", "uniter-tasks",
@@ -68,7 +68,7 @@ def check(package: str, wheels: Path, torch_env: Path, scratch: Path) -> str:
     run(python, "-m", "pip", "install", "--quiet", "--find-links", wheels, package)
     smoke = ROOT / "tests" / "wheels" / f"smoke_{package.removeprefix('uniter-')}.py"
     said = run(python, "-W", "error::DeprecationWarning:uniter_", smoke).strip()
-    return f"{package}: {len(installed)} distributions over torch ({said})"
+    return f"{package}: over torch {', '.join(sorted(installed)) or 'nothing'} ({said})"
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""uniter-core alone: two samples through the tiny encoder."""
+"""uniter-core alone: two samples through the tiny encoder, which is saved and loaded again."""
+
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -15,4 +18,8 @@ samples = [
 encoder = UniterEncoder(UniterConfig.tiny(vocab_size=100, region_dim=16))
 units = encoder(pack(samples))
 assert units.shape == (14, 128)
+with tempfile.TemporaryDirectory() as folder:
+    encoder.save_pretrained(Path(folder) / "model")
+    again = UniterEncoder.from_pretrained(Path(folder) / "model")
+assert torch.equal(again(pack(samples)), units)
 print(f"encoder: {units.shape[0]} units")
