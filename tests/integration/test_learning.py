@@ -21,8 +21,8 @@ def test_every_objective_learns_in_2000_steps(uniter, tmp_path):
     error = "mrfr/loss"
     assert after[error] <= min(before[error], constant[error]) - 0.01
     # word-region alignment: matched pairs end up nearer than mismatched ones, which they are not at first
-    gap = {name: r["itm/mismatched_distance"] - r["itm/matched_distance"] for name, r in (("before", before), ("after", after))}
-    assert gap["after"] > max(gap["before"], 0) + 0.02
+    gap_before, gap_after = (each["itm/mismatched_distance"] - each["itm/matched_distance"] for each in (before, after))
+    assert gap_after > max(gap_before, 0) + 0.02
 
 
 @pytest.mark.soak
