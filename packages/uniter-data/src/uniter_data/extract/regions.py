@@ -30,7 +30,7 @@ def extract_regions(
     seed: int = 0,
     levels: Sequence[int] = (0, 1),
     grid: int = 2,
-    batch: int = 32,
+    batch: int = 8,
     device: str | torch.device | None = None,
     progress: Progress | None = None,
 ) -> ExtractionReport:
@@ -48,7 +48,7 @@ def extract_regions(
         seed: of random weights and of the sample that the standardisation is fitted to.
         levels: of timm's feature levels, 0 the finest.
         grid: cells along a side of a box.
-        batch: pictures at once.
+        batch: pictures at once; few are fast on a CPU (their maps stay in its cache), a GPU wants more.
         device: default: the GPU if there is one.
         progress: called with what is done, how much of it, and of how much.
 
