@@ -60,7 +60,7 @@ def extract(
         str, typer.Option("--weights", help="hub (pretrained), random, or a file: .safetensors, .pt.")
     ] = "hub",
     seed: Annotated[int, typer.Option("--seed", help="Of random weights.")] = 0,
-    batch: Annotated[int, typer.Option("--batch", help="Pictures at once.")] = 32,
+    batch: Annotated[int, typer.Option("--batch", help="Pictures at once; a GPU wants more.")] = 8,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, …; default the fastest there is.")] = None,
 ) -> None:
     """Region features of the pictures: a timm backbone and RoIAlign over the data set's boxes; goes on after a stop."""
