@@ -12,6 +12,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Scripts that run inside other environments: `make wheels`.
+collect_ignore = ["wheels"]
+
 # Shared 2-core machines stall now and then; a deadline would fail a sound property.
 settings.register_profile("uniter", deadline=None, print_blob=True)
 settings.load_profile("uniter")
