@@ -7,22 +7,30 @@ import pytest
 
 from uniter_cli.recipe import load_recipe
 
-# How far each metric must be above both, and what three seeds reached: see docs/quickstart.md.
-MARGINS: dict[str, float] = {}
+# How far accuracy must rise above both. Two thirds of what the least of the seeds 1 and 2 reached (itm .33, mlm .57,
+# mrc and mrc-kl .28).
+MARGINS = {"itm/accuracy": 0.2, "mlm/accuracy": 0.38, "mrc/accuracy": 0.18, "mrc-kl/accuracy": 0.18}
+# The short sentences of snaps, where matching begins to learn within the budget; alignment weighs enough to be seen.
+ARGUMENTS = [
+    "--tasks", "mlm,itm,mrc,mrc-kl,mrfr,wra",
+    "--data", "scenes:snaps",
+    "--set", "tasks.itm=6",
+    "--set", "masking.wra_weight=1",
+    "--steps", "2000",
+]  # fmt: skip
 
 
 def test_every_objective_learns_in_2000_steps(uniter, tmp_path):
     run = tmp_path / "run"
-    uniter("pretrain", "--tasks", "mlm,itm,mrc,mrc-kl,mrfr,wra", "--steps", "2000", "--out", run)
+    uniter("pretrain", *ARGUMENTS, "--out", run)
     results = json.loads((run / "results.json").read_text())
     before, after, constant = results["before"], results["after"], results["baselines"]
     for metric, margin in MARGINS.items():
         assert after[metric] >= max(before[metric], constant[metric]) + margin, metric
-    error = "mrfr/loss"
-    assert after[error] <= min(before[error], constant[error]) - 0.01
+    assert after["mrfr/loss"] <= min(before["mrfr/loss"], constant["mrfr/loss"]) - 0.05
     # word-region alignment: matched pairs end up nearer than mismatched ones, which they are not at first
     gap_before, gap_after = (each["itm/mismatched_distance"] - each["itm/matched_distance"] for each in (before, after))
-    assert gap_after > max(gap_before, 0) + 0.02
+    assert gap_after > gap_before + 0.5
 
 
 @pytest.mark.soak
