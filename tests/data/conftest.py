@@ -1,10 +1,14 @@
-"""A small data set, written once: 12 images of 1 to 6 regions, two sentences each, with gold links and kinds."""
+"""Small inputs: a data set of 12 images with two sentences each, gold links and kinds; a directory of drawn NLVR scenes."""
 
+import json
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from uniter_data import RegionWriter, Split, TextWriter, Tokenizer, write_dataset
 
@@ -29,7 +33,7 @@ def arrays_of(number: int) -> dict[str, np.ndarray]:
 
 
 def write_small_dataset(directory: Path) -> Path:
-    """The data set of this file's first line."""
+    """12 images of 1 to 6 regions, two sentences each, with gold links and kinds."""
     tokenizer = Tokenizer.build(SENTENCES)
     with RegionWriter(
         directory / "regions.zarr", region_dim=REGION_DIM, class_names=CLASSES, extractor="numpy"
@@ -75,3 +79,76 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_dataset(tmp_path: Path) -> Path:
     """To be damaged."""
     return write_small_dataset(tmp_path / "own")
+
+
+COLOURS = ("Yellow", "Black", "#0099ff")
+SIDE = 100  # of a grey box
+
+
+@pytest.fixture
+def nlvr_source(tmp_path: Path) -> Path:
+    """A small NLVR v1 directory, its splits laid out in the two ways of the published ones.
+
+    Sentence dev-1 has three records, the others one each. dev-2-0 holds a square that is cut by its box.
+    """
+    source = tmp_path / "nlvr-source"
+    cut = {"type": "square", "x_loc": 90, "y_loc": 80, "size": 20, "color": "Black"}
+    dev = [("1-0", "true"), ("1-1", "false"), ("1-2", "true"), ("2-0", "true"), ("3-0", "false"), ("4-0", "true")]
+    records = [_nlvr_record(seed, name, label) for seed, (name, label) in enumerate(dev)]
+    records[3]["structured_rep"][0] = [cut]
+    for record in records:
+        record["directory"] = "7"
+    _write_nlvr(source, "dev", records)
+    _write_nlvr(source, "test", [_nlvr_record(20, "1-0", "true"), _nlvr_record(21, "2-0", "true")])
+    return source
+
+
+def _nlvr_record(seed: int, identifier: str, label: str) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    boxes = []
+    for _ in range(3):
+        # a raster of nine cells keeps objects apart
+        cells = rng.permutation(9)[: rng.integers(1, 4)].tolist()
+        boxes.append(
+            [
+                {
+                    "type": ("square", "circle", "triangle")[rng.integers(3)],
+                    "x_loc": 33 * (cell % 3) + 2,
+                    "y_loc": 33 * (cell // 3) + 1,
+                    "size": (10, 20, 30)[rng.integers(3)],
+                    "color": COLOURS[rng.integers(3)],
+                }
+                for cell in cells
+            ]
+        )
+    sentence = f"There are objects of kind {identifier.partition('-')[0]} in the boxes."
+    return {"sentence": sentence, "label": label, "identifier": identifier, "structured_rep": boxes}
+
+
+def _write_nlvr(source: Path, split: str, records: list[dict[str, Any]]) -> None:
+    images = source / split / "images"
+    for record in records:
+        folder = images / record.get("directory", "")
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, order in enumerate(permutations(range(3))):
+            picture = Image.new("RGB", (400, SIDE), "white")
+            for place, box in enumerate(order):
+                picture.paste(_draw_box(record["structured_rep"][box]), (150 * place, 0))
+            picture.save(folder / f"{split}-{record['identifier']}-{number}.png")
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (source / split / f"{split}.json").write_text(lines, encoding="utf-8")
+
+
+def _draw_box(items: list[dict[str, Any]]) -> Image.Image:
+    box = Image.new("RGB", (SIDE, SIDE), "lightgrey")
+    draw = ImageDraw.Draw(box)
+    for item in items:
+        left, top, size = item["x_loc"], item["y_loc"], item["size"]
+        right, bottom = left + size - 1, top + size - 1
+        if item["type"] == "square":
+            draw.rectangle((left, top, right, bottom), fill=item["color"])
+        elif item["type"] == "circle":
+            draw.ellipse((left, top, right, bottom), fill=item["color"])
+        else:
+            draw.polygon(((left, bottom), ((left + right) / 2, top), (right, bottom)), fill=item["color"])
+    return box
