@@ -1,4 +1,4 @@
-"""Small inputs: a data set of 12 images with two sentences each, gold links and kinds; a directory of drawn NLVR scenes."""
+"""Small inputs: a data set of twelve images with gold links, and a directory of drawn NLVR scenes."""
 
 import json
 from collections.abc import Callable
