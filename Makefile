@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint types arrows pytest wheels soak bench clean
+.PHONY: help demo test install lint types arrows pytest wheels soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -36,9 +36,6 @@ wheels: install ## build each wheel, install it alone, prove its dependencies, r
 
 soak: install ## the long proofs
 	$(BIN)/python -m pytest -m soak
-
-bench: install ## all benchmarks
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 install: $(VENV)/.installed
 

@@ -1,6 +1,7 @@
 """Small inputs: a data set of twelve images with gold links, and a directory of drawn NLVR scenes."""
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -85,13 +86,13 @@ COLOURS = ("Yellow", "Black", "#0099ff")
 SIDE = 100  # of a grey box
 
 
-@pytest.fixture
-def nlvr_source(tmp_path: Path) -> Path:
-    """A small NLVR v1 directory, its splits laid out in the two ways of the published ones.
+@pytest.fixture(scope="session")
+def shared_nlvr_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small NLVR v1 directory, its splits laid out in the two ways of the published ones. For reading only.
 
     Sentence dev-1 has three records, the others one each. dev-2-0 holds a square that is cut by its box.
     """
-    source = tmp_path / "nlvr-source"
+    source = tmp_path_factory.mktemp("nlvr") / "nlvr-source"
     cut = {"type": "square", "x_loc": 90, "y_loc": 80, "size": 20, "color": "Black"}
     dev = [("1-0", "true"), ("1-1", "false"), ("1-2", "true"), ("2-0", "true"), ("3-0", "false"), ("4-0", "true")]
     records = [_nlvr_record(seed, name, label) for seed, (name, label) in enumerate(dev)]
@@ -101,6 +102,12 @@ def nlvr_source(tmp_path: Path) -> Path:
     _write_nlvr(source, "dev", records)
     _write_nlvr(source, "test", [_nlvr_record(20, "1-0", "true"), _nlvr_record(21, "2-0", "true")])
     return source
+
+
+@pytest.fixture
+def nlvr_source(shared_nlvr_source: Path, tmp_path: Path) -> Path:
+    """The same, to be damaged."""
+    return shutil.copytree(shared_nlvr_source, tmp_path / shared_nlvr_source.name)
 
 
 def _nlvr_record(seed: int, identifier: str, label: str) -> dict[str, Any]:
