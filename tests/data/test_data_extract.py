@@ -210,8 +210,9 @@ def test_a_killed_extraction_goes_on(whole: Path, imported: Path) -> None:
     killed = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (imported / STORES[0]).exists()
+    # some pictures of its second batch are written, others are not
+    assert len((imported / f"{STORES[0]}.partial" / "journal.jsonl").read_text().splitlines()) > 2
     extract(imported)
-    assert features_of(imported).shape == features_of(whole).shape
     for name in STORES:
         assert files_of(imported / name) == files_of(whole / name)
 
@@ -373,6 +374,9 @@ def test_weights_that_do_not_fit_are_refused(imported: Path, tmp_path: Path) -> 
     path.write_bytes(b"garbage")
     with pytest.raises(ValueError, match="is not a readable file of weights"):
         extract(imported, weights=str(path))
+    (tmp_path / "empty.pt").touch()
+    with pytest.raises(ValueError, match=r"is not a readable file of weights \(EOFError\)"):
+        extract(imported, weights=str(tmp_path / "empty.pt"))
     with pytest.raises(ValueError, match="weights: there is no file"):
         extract(imported, weights=str(tmp_path / "absent.pt"))
 

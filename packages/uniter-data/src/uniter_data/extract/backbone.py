@@ -165,7 +165,7 @@ def _create(timm: ModuleType, model: str, levels: Sequence[int], *, pretrained: 
     # what timm raises depends on the family of models
     except Exception as error:
         raise ValueError(
-            f"timm's {model} cannot be made with feature levels {list(levels)} ({error}): choose others"
+            f"timm's {model} cannot be made with feature levels {list(levels)} ({_reason(error)}): choose others"
         ) from error
     return net
 
@@ -187,8 +187,8 @@ def _reach_hub(timm: ModuleType, model: str) -> None:
     # the errors of whichever HTTP client the hub's library uses
     except Exception as error:
         raise ValueError(
-            f"the hub is out of reach ({error}), and weights of {model} are not in its cache: connect, give a file of "
-            "weights (--weights FILE), or take random ones (--weights random)"
+            f"the hub is out of reach ({_reason(error)}), and weights of {model} are not in its cache: connect, give a "
+            "file of weights (--weights FILE), or take random ones (--weights random)"
         ) from error
 
 
@@ -208,7 +208,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     # damaged files make the readers raise all sorts of errors
     except Exception as error:
-        raise ValueError(f"{path} is not a readable file of weights ({error}): expected .safetensors or .pt") from error
+        raise ValueError(
+            f"{path} is not a readable file of weights ({_reason(error)}): expected .safetensors or .pt"
+        ) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping):
@@ -223,6 +225,15 @@ def _flat(name: str) -> str:
     (True, True)
     """
     return re.sub(r"[._]", "_", name.removeprefix("model."))
+
+
+def _reason(error: Exception) -> str:
+    """What another library's error says, on one line.
+
+    >>> _reason(OSError("503 for this url\\nFor more information …")), _reason(EOFError())
+    ('503 for this url', 'EOFError')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _identify(weights: str, config: Any) -> str:
