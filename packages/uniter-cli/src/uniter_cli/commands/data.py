@@ -138,5 +138,5 @@ def _progress() -> "Iterator[Callable[[str, int, int], None]]":
 
     from uniter_cli.display import console, progress_callback
 
-    with Progress(console=console, transient=True) as bars:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         yield progress_callback(bars)
