@@ -415,6 +415,17 @@ def test_a_hub_out_of_reach_is_told_with_the_ways_out(imported: Path) -> None:
     assert not (imported / "extraction.json").exists()
 
 
+@pytest.mark.usefixtures("offline")
+def test_a_hub_that_answers_at_length_is_told_on_one_line(imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def head(self, url: str, **_: Any) -> None:
+            raise OSError(f"503 for {url}\nFor more information see elsewhere")
+
+    monkeypatch.setattr("huggingface_hub.utils.get_session", Session)
+    with pytest.raises(ValueError, match=r"the hub is out of reach \(503 for https://[^\n]*--weights random\)$"):
+        extract(imported, weights="hub")
+
+
 # -------------------------------------------------------------------------------------------------------- missing extra
 
 
