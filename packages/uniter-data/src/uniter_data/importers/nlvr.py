@@ -2,7 +2,8 @@
 
 Each record has six pictures, which show its three boxes in each order; a sentence that is true of the scene is paired
 with each of them. What the sentence's words name is not annotated: there are no gold links. The regions are the objects
-of the structured representation; their features are made by `uniter_data.extract`.
+of the structured representation; their features are made by `uniter_data.extract`. The grey boxes are no regions of
+their own: an object's place says in which of them it stands, and with them ITM did no better (.64 against .67).
 """
 
 import os
