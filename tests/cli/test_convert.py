@@ -31,12 +31,12 @@ def test_bert_initialises_the_text_side(model_dir, uniter, tmp_path):
     bert.mkdir()
     shutil.copy(model_dir / "ckpt/bert_init_legacy.pt", bert / "pytorch_model.bin")
     shutil.copy(model_dir / "config.json", bert / "config.json")
-    uniter("convert", "bert", bert, out, "--region-dim", "48", "--num-classes", "17")
+    uniter("convert", "bert", bert, out, "--region-dim", "24", "--num-classes", "9")
     legacy = torch.load(bert / "pytorch_model.bin", weights_only=True)
     converted = load_file(out / "model.safetensors")
     words = legacy["uniter.embeddings.word_embeddings.weight"]
     assert torch.equal(converted["encoder.text_embedding.words.weight"], words)
-    assert json.loads((out / "config.json").read_text())["region_dim"] == 48
+    assert json.loads((out / "config.json").read_text())["region_dim"] == 24
 
 
 @pytest.mark.golden

@@ -36,7 +36,7 @@ def test_released_rule_decays_what_the_released_code_decays(golden_dir, model):
     decayed = {official_name(name) for name in decayed_names(model, "released")}
     spared = {official_name(name) for name, _ in model.named_parameters()} - decayed
     shared = {name for name in decayed | spared if name in {*golden["decayed"], *golden["not_decayed"]}}
-    assert len(shared) > 40
+    assert len(shared) > 20
     assert decayed & shared == set(golden["decayed"]) & shared
     assert spared & shared == set(golden["not_decayed"]) & shared
 
