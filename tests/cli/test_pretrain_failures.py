@@ -4,12 +4,21 @@ import json
 from collections import namedtuple
 
 import pytest
+import torch
 
 from uniter_cli.commands.pretrain import resolve
 from uniter_cli.errors import RunError
 from uniter_cli.pretraining import pretrain
 
 
+@pytest.fixture
+def denormals():
+    """A run in this process flushes denormals, which other tests need."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("denormals")
 def test_no_room_for_the_checkpoints(tiny_scenes, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(2**30, 2**30 - 2**20, 2**20))
