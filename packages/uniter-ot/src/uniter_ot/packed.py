@@ -71,9 +71,7 @@ def alignment_loss_packed(
         >>> alignment_loss_packed(words, regions, torch.tensor([2, 1]), torch.tensor([2, 1])).round(decimals=2)
         tensor([0., 1.])
     """
-    padded_words, word_mask = _pad("words", words, word_lengths)
-    padded_regions, region_mask = _pad("regions", regions, region_lengths)
-    _check_as_many(word_lengths, region_lengths)
+    (padded_words, word_mask), (padded_regions, region_mask) = _pad_pairs(words, regions, word_lengths, region_lengths)
     return alignment_loss(
         padded_words,
         padded_regions,
@@ -104,9 +102,7 @@ def alignment_plan_packed(
         >>> alignment_plan_packed(words, regions, torch.tensor([2]), torch.tensor([2])).plan.argmax(2)
         tensor([[1, 0]])
     """
-    padded_words, word_mask = _pad("words", words, word_lengths)
-    padded_regions, region_mask = _pad("regions", regions, region_lengths)
-    _check_as_many(word_lengths, region_lengths)
+    (padded_words, word_mask), (padded_regions, region_mask) = _pad_pairs(words, regions, word_lengths, region_lengths)
     cost = cosine_cost(padded_words, padded_regions)
     return ipot(cost, word_mask=word_mask, region_mask=region_mask, beta=beta, iterations=iterations)
 
@@ -135,6 +131,15 @@ def _checked_lengths(name: str, lengths: Tensor, total: int) -> list[int]:
     if sum(counts) != total:
         raise ValueError(f"{label}: expected lengths that add up to the {total} rows of {name}, got {sum(counts)}")
     return counts
+
+
+def _pad_pairs(
+    words: Tensor, regions: Tensor, word_lengths: Tensor, region_lengths: Tensor
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Both sides padded, each with its mask, of as many pairs."""
+    padded = _pad("words", words, word_lengths), _pad("regions", regions, region_lengths)
+    _check_as_many(word_lengths, region_lengths)
+    return padded
 
 
 def _check_as_many(word_lengths: Tensor, region_lengths: Tensor) -> None:
