@@ -19,6 +19,7 @@ from uniter_data.extract.backbone import Backbone
 from uniter_data.extract.boxes import BoxFile
 from uniter_data.extract.pictures import ReadPicture, read_picture
 from uniter_data.extract.pooling import Standardisation, pool_regions
+from uniter_data.stores.manifest import write_text
 
 __all__ = ["Extractor", "take_up_extractor"]
 
@@ -95,9 +96,7 @@ def take_up_extractor(
     else:
         fitted = _fit(backbone, grid=grid, seed=seed, box_files=box_files, batch=batch, tell=tell)
         attributes = {**settings, "mean": fitted.mean.tolist(), "std": fitted.std.tolist()}
-        beside = file.with_name(file.name + ".partial")
-        beside.write_text(json.dumps(attributes) + "\n", encoding="utf-8")
-        beside.replace(file)
+        write_text(file, json.dumps(attributes) + "\n")
     standardisation = Standardisation(
         mean=np.array(attributes["mean"], np.float32), std=np.array(attributes["std"], np.float32)
     )

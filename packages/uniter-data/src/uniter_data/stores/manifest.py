@@ -97,8 +97,8 @@ def write_dataset(
         "vocabulary": tokenizer.vocabulary.to_dict(),
         "splits": {split: asdict(stores) for split, stores in complete.items()},
     }
-    _write(folder / "tokenizer.json", tokenizer.json)
-    _write(folder / "dataset.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "tokenizer.json", tokenizer.json)
+    write_text(folder / "dataset.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return folder
 
 
@@ -169,7 +169,7 @@ def _check_vocabulary(texts: TextStore, vocabulary: Vocabulary, where: str) -> N
         )
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write beside and rename, so that a reader never sees half a file."""
     beside = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
