@@ -88,7 +88,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
             run.after_step(report, model, logbook)
 
         fit(model, optimizer, accelerator, loader, recipe, first_step=position.step, after_step=after_step)
-        result = run.finish(model, accelerator.unwrap_model(model), logbook)
+        result = run.finish(accelerator.unwrap_model(model), logbook)
     if accelerator.is_main_process:
         show(result, recipe, console)
     accelerator.end_training()
@@ -173,7 +173,7 @@ class _Run:
         )
         logbook.measured(step, metrics)
 
-    def finish(self, model: torch.nn.Module, bare: PretrainingModel, logbook: Logbook) -> RunResult:
+    def finish(self, bare: PretrainingModel, logbook: Logbook) -> RunResult:
         """Save the model, look at the test split once, write the summary."""
         recipe, position = self.recipe, self.position
         if self.accelerator.is_main_process:
