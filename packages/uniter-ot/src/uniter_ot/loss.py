@@ -1,26 +1,25 @@
 """The alignment loss: one optimal-transport distance a pair, straight from the vectors, with a fused gradient.
 
 Axes: B pairs, W words, R regions, H width of the compared vectors.
-
-With x_i a word, y_j a region, S their cosines and T the plan, the distance is sum T (1 - S). By the envelope theorem
-its gradient holds T fixed, which leaves, for norms above the clamp::
-
-    d distance / d x_i = x_i (sum_j T_ij S_ij) / |x_i|^2  -  sum_j T_ij y_j / (|x_i| |y_j|)
-
-and likewise for y_j. That is linear in the vectors themselves, with coefficients of the plan's size: they are all that
-the backward pass needs beside its inputs. Autograd through `cosine_cost` would keep both normalised sets of vectors.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from uniter_ot.arguments import check_count, check_mask, check_matched_points, check_positive, working_dtype
-from uniter_ot.cost import SMALLEST_NORM
-from uniter_ot.ipot import ipot
+from uniter_ot.arguments import check_mask, check_matched_points
+from uniter_ot.backends import check_backend
+from uniter_ot.backends.solution import Steps
+from uniter_ot.cosine_transport import cosine_transport
+from uniter_ot.cost import cosine_cost
+from uniter_ot.ipot import proximal_steps
+from uniter_ot.problem import Problem, demands
+from uniter_ot.runs import Runs
+from uniter_ot.unrolled import unrolled_plan
 
-__all__ = ["AlignmentLoss", "alignment_loss"]
+__all__ = ["GRADIENTS", "AlignmentLoss", "alignment_loss"]
+
+GRADIENTS = ("envelope", "unrolled")
+"""What the argument `grad` may be."""
 
 
 def alignment_loss(
@@ -29,8 +28,13 @@ def alignment_loss(
     *,
     word_mask: Tensor | None = None,
     region_mask: Tensor | None = None,
+    word_weights: Tensor | None = None,
+    region_weights: Tensor | None = None,
     beta: float = 0.5,
     iterations: int = 50,
+    schedule: str = "constant",
+    backend: str = "auto",
+    grad: str = "envelope",
 ) -> Tensor:
     """The optimal-transport distance between each pair's words and regions (UNITER, section 3.2, WRA).
 
@@ -42,8 +46,14 @@ def alignment_loss(
         regions: (B, R, H) likewise.
         word_mask: (B, W) bool, True = real, holes allowed; None = all real.
         region_mask: (B, R) bool likewise.
+        word_weights: (B, W) mass of each word, adding up to 1 over a pair's real words; None = equal. No gradient.
+        region_weights: (B, R) likewise.
         beta: inverse step size of `ipot`.
         iterations: proximal steps of `ipot`.
+        schedule: "constant" or "staged", as in `ipot`.
+        backend: "auto", "torch", "cpp" or "triton", as in `ipot`.
+        grad: "envelope" holds the plan fixed, as the released code does; "unrolled" differentiates through every
+            iteration (slow, much memory, no more accurate: for study), and can be differentiated again.
 
     Returns:
         (B,) distances in [0, 2], computed and returned in float32 or wider, also under autocast. A pair without words
@@ -51,9 +61,9 @@ def alignment_loss(
 
     Raises:
         TypeError: integer input, masks that are not boolean, iterations not an int.
-        ValueError: shapes that do not go together, beta not above 0, iterations below 1, a real vector
-            that is not finite.
-        RuntimeError: on differentiating twice.
+        ValueError: shapes that do not go together, beta not above 0, iterations below 1, an unknown schedule, backend
+            or gradient, weights that are negative or do not add up to 1, a real vector that is not finite.
+        RuntimeError: on differentiating the envelope gradient; a backend asked for by name that cannot run here.
 
     Example:
         >>> import torch
@@ -62,12 +72,16 @@ def alignment_loss(
         True
     """
     check_matched_points(words, regions)
-    check_positive("beta", beta)
-    check_count("iterations", iterations)
-    word_mask = check_mask("word_mask", word_mask, words.shape[0], words.shape[1], words.device)
-    region_mask = check_mask("region_mask", region_mask, regions.shape[0], regions.shape[1], regions.device)
-    distance: Tensor = _CosineTransport.apply(words, regions, word_mask, region_mask, beta, iterations)
-    return distance
+    steps = alignment_steps(beta=beta, iterations=iterations, schedule=schedule, backend=backend, grad=grad)
+    a, b = demands(
+        check_mask("word_mask", word_mask, words.shape[0], words.shape[1], words.device),
+        check_mask("region_mask", region_mask, regions.shape[0], regions.shape[1], regions.device),
+        word_weights,
+        region_weights,
+    )
+    if grad == "unrolled":
+        return unrolled_distance(words, regions, a, b, steps)
+    return cosine_transport(_runs(words, a), _runs(regions, b), steps, backend)
 
 
 class AlignmentLoss(nn.Module):
@@ -82,109 +96,83 @@ class AlignmentLoss(nn.Module):
         tensor([0., 0.])
     """
 
-    def __init__(self, *, beta: float = 0.5, iterations: int = 50) -> None:
+    def __init__(
+        self,
+        *,
+        beta: float = 0.5,
+        iterations: int = 50,
+        schedule: str = "constant",
+        backend: str = "auto",
+        grad: str = "envelope",
+    ) -> None:
         super().__init__()
-        check_positive("beta", beta)
-        check_count("iterations", iterations)
+        alignment_steps(beta=beta, iterations=iterations, schedule=schedule, backend=backend, grad=grad)
         self.beta = beta
         self.iterations = iterations
+        self.schedule = schedule
+        self.backend = backend
+        self.grad = grad
 
     def forward(
-        self, words: Tensor, regions: Tensor, *, word_mask: Tensor | None = None, region_mask: Tensor | None = None
+        self,
+        words: Tensor,
+        regions: Tensor,
+        *,
+        word_mask: Tensor | None = None,
+        region_mask: Tensor | None = None,
+        word_weights: Tensor | None = None,
+        region_weights: Tensor | None = None,
     ) -> Tensor:
         """Distances (B,) of words (B, W, H) and regions (B, R, H)."""
         return alignment_loss(
-            words, regions, word_mask=word_mask, region_mask=region_mask, beta=self.beta, iterations=self.iterations
+            words,
+            regions,
+            word_mask=word_mask,
+            region_mask=region_mask,
+            word_weights=word_weights,
+            region_weights=region_weights,
+            beta=self.beta,
+            iterations=self.iterations,
+            schedule=self.schedule,
+            backend=self.backend,
+            grad=self.grad,
         )
 
     def extra_repr(self) -> str:
-        """What stands between the brackets when the module is printed."""
-        return f"beta={self.beta}, iterations={self.iterations}"
+        """What stands between the brackets when the module is printed: what is not the default, and the steps."""
+        said = [f"beta={self.beta}, iterations={self.iterations}"]
+        usual = {"schedule": "constant", "backend": "auto", "grad": "envelope"}
+        said += [f"{name}={getattr(self, name)!r}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join(said)
 
 
-class _CosineTransport(torch.autograd.Function):
-    """Cosine cost, plan and distance in one node of the graph."""
+def alignment_steps(
+    *, beta: float, iterations: int, schedule: str, backend: str, grad: str = "envelope"
+) -> Steps:
+    """The steps of an alignment loss, all of its settings checked.
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        words: Tensor,
-        regions: Tensor,
-        word_mask: Tensor,
-        region_mask: Tensor,
-        beta: float,
-        iterations: int,
-    ) -> Tensor:
-        dtype = working_dtype(words, regions)
-        with torch.autocast(words.device.type, enabled=False):
-            x, x_scale, x_free = _normalised("words", words.to(dtype), word_mask)
-            y, y_scale, y_free = _normalised("regions", regions.to(dtype), region_mask)
-            cosine = x @ y.mT
-            solved = ipot(1 - cosine, word_mask=word_mask, region_mask=region_mask, beta=beta, iterations=iterations)
-        # The coefficients of the gradient (module docstring): of the other side's vectors, and of a vector itself.
-        carried = solved.plan * cosine
-        coupling = x_scale * solved.plan * y_scale.mT
-        own_words = carried.sum(2, keepdim=True) * x_scale.square() * x_free
-        own_regions = carried.sum(1)[:, :, None] * y_scale.square() * y_free
-        ctx.save_for_backward(words, regions, word_mask, region_mask, coupling, own_words, own_regions)
-        return solved.distance
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        grad_words, grad_regions = _HeldGradient.apply(gradient, *ctx.needs_input_grad[:2], *ctx.saved_tensors)
-        return grad_words, grad_regions, None, None, None, None
+    Raises:
+        TypeError, ValueError: as `alignment_loss` says.
+    """
+    check_backend(backend)
+    if grad not in GRADIENTS:
+        raise ValueError(f"grad: expected one of {', '.join(GRADIENTS)}, got {grad!r}")
+    return proximal_steps(beta=beta, iterations=iterations, schedule=schedule)
 
 
-class _HeldGradient(torch.autograd.Function):
-    """The gradient of `_CosineTransport` as a node of its own, so that differentiating it again fails, and says why."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        gradient: Tensor,
-        wants_words: bool,
-        wants_regions: bool,
-        words: Tensor,
-        regions: Tensor,
-        word_mask: Tensor,
-        region_mask: Tensor,
-        coupling: Tensor,
-        own_words: Tensor,
-        own_regions: Tensor,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        gradient = gradient[:, None, None]
-        with torch.autocast(words.device.type, enabled=False):
-            coupling = coupling * gradient
-            x = _real_rows(words.to(coupling.dtype), word_mask)
-            y = _real_rows(regions.to(coupling.dtype), region_mask)
-            grad_words = grad_regions = None
-            if wants_words:
-                grad_words = torch.baddbmm(x * (own_words * gradient), coupling, y, alpha=-1).to(words.dtype)
-            if wants_regions:
-                grad_regions = torch.baddbmm(y * (own_regions * gradient), coupling.mT, x, alpha=-1).to(regions.dtype)
-        return grad_words, grad_regions
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise RuntimeError(
-            "alignment_loss cannot be differentiated twice: its gradient holds the transport plan fixed, so a second "
-            "derivative would leave out how the plan moves. Detach its gradient from what is differentiated again."
-        )
+def unrolled_distance(words: Tensor, regions: Tensor, a: Tensor, b: Tensor, steps: Steps) -> Tensor:
+    """(B,) distances whose gradient goes through the iterations; padded points (B, L, H), weights (B, L)."""
+    # Zeros under the masks, so that nothing that stands there reaches the gradient.
+    words, regions = (
+        points.masked_fill((weights == 0)[:, :, None], 0) for points, weights in ((words, a), (regions, b))
+    )
+    cost = cosine_cost(words, regions)
+    problem = Problem(cost=cost, word_weights=a.to(cost.dtype), region_weights=b.to(cost.dtype))
+    return (unrolled_plan(problem, steps) * cost).sum((1, 2))
 
 
-def _real_rows(points: Tensor, mask: Tensor) -> Tensor:
-    """Points (B, L, H) with masked rows 0: whatever stands there, NaN included, must not meet a product."""
-    return points.masked_fill(~mask[:, :, None], 0)
-
-
-def _normalised(name: str, points: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit vectors (B, L, H); 1/norm (B, L, 1); (B, L, 1) 1 where the norm moves with its vector, 0 where clamped."""
-    points = _real_rows(points, mask)
-    norm = torch.linalg.vector_norm(points, dim=2, keepdim=True)
-    if not norm.isfinite().all():
-        pair, row, _ = (~norm.isfinite()).nonzero()[0].tolist()
-        raise ValueError(
-            f"{name}: expected finite vectors, got norm {norm[pair, row].item()} for pair {pair}, row {row}"
-        )
-    scale = norm.clamp_min(SMALLEST_NORM).reciprocal()
-    return points * scale, scale, (norm >= SMALLEST_NORM).to(points.dtype)
+def _runs(points: Tensor, weights: Tensor) -> Runs:
+    """Padded points (B, L, H) as runs of equal strides."""
+    pairs, length, width = points.shape
+    starts = torch.arange(pairs, device=points.device) * length
+    return Runs(points.reshape(pairs * length, width), starts, weights)

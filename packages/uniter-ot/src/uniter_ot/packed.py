@@ -1,4 +1,4 @@
-"""The same losses for packed points: all words of all pairs one after another, no padding, with a length a pair.
+"""The same losses for packed points: all points of all pairs in one matrix, no padding, with a length a pair.
 
 Axes: B pairs, W words, R regions, L points of one side padded, N points of one side packed, H width.
 """
@@ -6,28 +6,36 @@ Axes: B pairs, W words, R regions, L points of one side padded, N points of one 
 import torch
 from torch import Tensor
 
-from uniter_ot.arguments import check_real
+from uniter_ot.arguments import check_matched_points, check_real
+from uniter_ot.batching import register_folding
+from uniter_ot.cosine_transport import cosine_transport
 from uniter_ot.cost import cosine_cost
 from uniter_ot.ipot import ipot
-from uniter_ot.loss import alignment_loss
+from uniter_ot.loss import alignment_steps
 from uniter_ot.plan import TransportPlan
+from uniter_ot.problem import demands
+from uniter_ot.runs import Runs
 
 __all__ = ["alignment_loss_packed", "alignment_plan_packed", "pad_packed"]
 
 
-def pad_packed(points: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def pad_packed(
+    points: Tensor, lengths: Tensor, *, starts: Tensor | None = None, longest: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Lay packed points out with one row a pair, zeros behind the shorter ones. Differentiable.
 
     Args:
         points: (N, H) the points of pair 0, then of pair 1, and so on.
-        lengths: (B,) integer, how many points each pair has; they add up to N. Zeros are allowed.
+        lengths: (B,) integer, how many points each pair has. Zeros are allowed.
+        starts: (B,) integer, where each pair's points begin; None = one pair directly after another, filling all N.
+        longest: the largest length, if it is known: saves waiting for the device that holds the lengths.
 
     Returns:
         The padded points (B, L, H), L the largest length, and the mask (B, L) bool, True = real.
 
     Raises:
-        TypeError: points not floating or lengths not integer.
-        ValueError: wrong shapes, a negative length, lengths that do not add up to N.
+        TypeError: points not floating, lengths or starts not integer.
+        ValueError: wrong shapes, a negative length, runs that lie outside the points or do not fill them.
 
     Example:
         >>> import torch
@@ -37,7 +45,8 @@ def pad_packed(points: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
                 [2., 3.]]), tensor([[ True, False],
                 [ True,  True]]))
     """
-    return _pad("points", points, lengths)
+    runs = _runs("points", points, lengths, starts, longest)
+    return runs.padded(), runs.weights > 0
 
 
 def alignment_loss_packed(
@@ -46,24 +55,39 @@ def alignment_loss_packed(
     word_lengths: Tensor,
     region_lengths: Tensor,
     *,
+    word_starts: Tensor | None = None,
+    region_starts: Tensor | None = None,
+    max_words: int | None = None,
+    max_regions: int | None = None,
     beta: float = 0.5,
     iterations: int = 50,
+    schedule: str = "constant",
+    backend: str = "auto",
 ) -> Tensor:
     """`alignment_loss` of packed points.
+
+    An encoder that keeps the units of all samples in one matrix, words and regions in turn, passes that matrix as both
+    words and regions and says where they start: nothing is copied out of it.
 
     Args:
         words: (Nw, H) words of all pairs, one pair after another.
         regions: (Nr, H) regions likewise.
         word_lengths: (B,) integer, words of each pair.
         region_lengths: (B,) integer, regions of each pair.
+        word_starts: (B,) integer, the row where each pair's words begin; None = one pair directly after another.
+        region_starts: (B,) likewise.
+        max_words: the largest of word_lengths, if it is known: saves waiting for a GPU, and lets torch.compile follow.
+        max_regions: likewise.
         beta: inverse step size of `ipot`.
         iterations: proximal steps of `ipot`.
+        schedule: as in `ipot`.
+        backend: as in `ipot`.
 
     Returns:
         (B,) distances, float32 or wider.
 
     Raises:
-        TypeError, ValueError: as `pad_packed` and `alignment_loss`.
+        TypeError, ValueError, RuntimeError: as `pad_packed` and `alignment_loss`.
 
     Example:
         >>> import torch
@@ -71,15 +95,12 @@ def alignment_loss_packed(
         >>> alignment_loss_packed(words, regions, torch.tensor([2, 1]), torch.tensor([2, 1])).round(decimals=2)
         tensor([0., 1.])
     """
-    (padded_words, word_mask), (padded_regions, region_mask) = _pad_pairs(words, regions, word_lengths, region_lengths)
-    return alignment_loss(
-        padded_words,
-        padded_regions,
-        word_mask=word_mask,
-        region_mask=region_mask,
-        beta=beta,
-        iterations=iterations,
-    )
+    steps = alignment_steps(beta=beta, iterations=iterations, schedule=schedule, backend=backend)
+    x = _runs("words", words, word_lengths, word_starts, max_words)
+    y = _runs("regions", regions, region_lengths, region_starts, max_regions)
+    _check_matched(x, y)
+    a, b = demands(x.weights > 0, y.weights > 0)
+    return cosine_transport(Runs(x.rows, x.starts, a), Runs(y.rows, y.starts, b), steps, backend)
 
 
 @torch.no_grad()
@@ -89,8 +110,12 @@ def alignment_plan_packed(
     word_lengths: Tensor,
     region_lengths: Tensor,
     *,
+    word_starts: Tensor | None = None,
+    region_starts: Tensor | None = None,
     beta: float = 0.5,
     iterations: int = 50,
+    schedule: str = "constant",
+    backend: str = "auto",
 ) -> TransportPlan:
     """The plan behind `alignment_loss_packed`, for looking at alignments; carries no gradient.
 
@@ -102,48 +127,77 @@ def alignment_plan_packed(
         >>> alignment_plan_packed(words, regions, torch.tensor([2]), torch.tensor([2])).plan.argmax(2)
         tensor([[1, 0]])
     """
-    (padded_words, word_mask), (padded_regions, region_mask) = _pad_pairs(words, regions, word_lengths, region_lengths)
-    cost = cosine_cost(padded_words, padded_regions)
-    return ipot(cost, word_mask=word_mask, region_mask=region_mask, beta=beta, iterations=iterations)
+    x = _runs("words", words, word_lengths, word_starts, None)
+    y = _runs("regions", regions, region_lengths, region_starts, None)
+    _check_matched(x, y)
+    return ipot(
+        cosine_cost(x.padded(), y.padded()),
+        word_mask=x.weights > 0,
+        region_mask=y.weights > 0,
+        beta=beta,
+        iterations=iterations,
+        schedule=schedule,
+        backend=backend,
+    )
 
 
-def _pad(name: str, points: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _runs(name: str, points: Tensor, lengths: Tensor, starts: Tensor | None, longest: int | None) -> Runs:
+    """Packed points as runs whose weights are 1 where there is a point."""
     check_real(name, points, "(N, H)")
-    counts = _checked_lengths(name, lengths, len(points))
-    longest = max(counts, default=0)
-    mask = torch.arange(longest, device=points.device) < lengths.to(points.device)[:, None]
-    # index_copy, because its gradient is a plain gather; indexing by the mask would scatter one row at a time.
-    rows = points.new_zeros(len(counts) * longest, points.shape[1])
-    padded = rows.index_copy(0, mask.flatten().nonzero()[:, 0], points)
-    return padded.view(len(counts), longest, points.shape[1]), mask
+    side = "" if name == "points" else f"{name.removesuffix('s')}_"
+    _check_integers(f"{side}lengths", lengths)
+    lengths = lengths.to(points.device, torch.int64)
+    if longest is None:
+        longest = int(lengths.max()) if len(lengths) else 0
+    if starts is None:
+        starts, rows = lengths.cumsum(0) - lengths, f"the {len(points)} rows of {name}"
+        present = _present(lengths, starts, len(points), longest, f"{side}lengths", f"lengths that add up to {rows}")
+    else:
+        _check_integers(f"{side}starts", starts)
+        if starts.shape != lengths.shape:
+            raise ValueError(f"{side}starts: expected {len(lengths)} as in {side}lengths, got {len(starts)}")
+        starts = starts.to(points.device, torch.int64)
+        present = _present(lengths, starts, len(points), longest, f"{side}starts", "")
+    return Runs(points, starts, present.to(points.dtype))
 
 
-def _checked_lengths(name: str, lengths: Tensor, total: int) -> list[int]:
-    label = "lengths" if name == "points" else f"{name.removesuffix('s')}_lengths"
-    if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.dtype == torch.bool:
-        got = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
-        raise TypeError(f"{label}: expected an integer tensor of shape (B,), got {got}")
-    if lengths.dim() != 1:
-        raise ValueError(f"{label}: expected shape (B,), got {tuple(lengths.shape)}")
-    counts: list[int] = lengths.tolist()
-    if min(counts, default=0) < 0:
-        raise ValueError(f"{label}: expected no negative length, got {min(counts)}")
-    if sum(counts) != total:
-        raise ValueError(f"{label}: expected lengths that add up to the {total} rows of {name}, got {sum(counts)}")
-    return counts
+def _check_integers(name: str, values: Tensor) -> None:
+    if not isinstance(values, Tensor) or values.is_floating_point() or values.dtype == torch.bool:
+        got = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(f"{name}: expected an integer tensor of shape (B,), got {got}")
+    if values.dim() != 1:
+        raise ValueError(f"{name}: expected shape (B,), got {tuple(values.shape)}")
 
 
-def _pad_pairs(
-    words: Tensor, regions: Tensor, word_lengths: Tensor, region_lengths: Tensor
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Both sides padded, each with its mask, of as many pairs."""
-    padded = _pad("words", words, word_lengths), _pad("regions", regions, region_lengths)
-    _check_as_many(word_lengths, region_lengths)
-    return padded
+# An operator of its own, because looking at values is what torch.compile and vmap cannot follow.
+@torch.library.custom_op("uniter_ot::present", mutates_args=())
+def _present(lengths: Tensor, starts: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
+    """(B, longest) bool, True where a pair has a point; `whole`: what lengths that leave rows over do not meet."""
+    lengths_name = name.replace("starts", "lengths")
+    if (lengths < 0).any():
+        raise ValueError(f"{lengths_name}: expected no negative length, got {int(lengths.min())}")
+    if (lengths > longest).any():
+        raise ValueError(f"{lengths_name}: expected at most {longest}, the longest as said, got {int(lengths.max())}")
+    if whole and int(lengths.sum()) != rows:
+        raise ValueError(f"{name}: expected {whole}, got {int(lengths.sum())}")
+    outside = (lengths > 0) & ((starts < 0) | (starts + lengths > rows))
+    if outside.any():
+        pair = int(outside.nonzero()[0])
+        begin, end = int(starts[pair]), int(starts[pair] + lengths[pair])
+        raise ValueError(f"{name}: expected runs within {rows} rows, got rows {begin} to {end} for pair {pair}")
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]
 
 
-def _check_as_many(word_lengths: Tensor, region_lengths: Tensor) -> None:
-    if len(word_lengths) != len(region_lengths):
-        raise ValueError(
-            f"region_lengths: expected {len(word_lengths)} pairs as in word_lengths, got {len(region_lengths)}"
-        )
+@_present.register_fake
+def _(lengths: Tensor, starts: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
+    return lengths.new_empty((lengths.shape[0], longest), dtype=torch.bool)
+
+
+register_folding(_present)
+
+
+def _check_matched(words: Runs, regions: Runs) -> None:
+    pairs = len(words.starts), len(regions.starts)
+    if pairs[0] != pairs[1]:
+        raise ValueError(f"region_lengths: expected {pairs[0]} pairs as in word_lengths, got {pairs[1]}")
+    check_matched_points(words.rows[None], regions.rows[None])

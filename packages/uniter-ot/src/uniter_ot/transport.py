@@ -1,0 +1,84 @@
+"""The solver as one operator: torch.compile sees through it, vmap folds into it, autograd holds its plan fixed.
+
+Axes: B pairs, W words, R regions.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uniter_ot.backends import solver
+from uniter_ot.backends.solution import Solution, Steps
+from uniter_ot.batching import register_folding
+
+__all__ = ["transport"]
+
+
+def transport(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Steps, backend: str) -> Solution:
+    """Solve with the named backend; the distance carries the envelope gradient to the cost, nothing else a gradient.
+
+    Raises:
+        ValueError: a real cost that is not finite, or one whose ratio to beta overflows.
+        RuntimeError: a backend that cannot run here.
+    """
+    counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
+    plan, distance, *rest = _transport(
+        cost, word_weights, region_weights, steps.beta, counts, powers, steps.inner, steps.relaxation, backend
+    )
+    return Solution(plan.detach(), distance, *(part.detach() for part in rest))
+
+
+@torch.library.custom_op("uniter_ot::transport", mutates_args=())
+def _transport(
+    cost: Tensor,
+    word_weights: Tensor,
+    region_weights: Tensor,
+    beta: float,
+    counts: Sequence[int],
+    powers: Sequence[int],
+    inner: int,
+    relaxation: float,
+    backend: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    stages = tuple(zip(counts, powers, strict=True))
+    steps = Steps(beta=beta, stages=stages, inner=inner, relaxation=relaxation)
+    solution = solver(backend, cost)(cost, word_weights, region_weights, steps)
+    # One look at the results, so that a GPU is waited for once.
+    if not bool(solution.distance.isfinite().all()):
+        raise _not_finite(cost, word_weights, region_weights, beta)
+    return tuple(solution)
+
+
+@_transport.register_fake
+def _(
+    cost: Tensor, word_weights: Tensor, region_weights: Tensor, *settings: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    pairs, words, regions = cost.shape
+    plan, value = cost.new_empty((pairs, words, regions)), [cost.new_empty((pairs,)) for _ in range(3)]
+    return plan, value[0], value[1], value[2], cost.new_empty((pairs, words)), cost.new_empty((pairs, regions))
+
+
+def _keep_plan(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(output[0])
+
+
+def _held_gradient(ctx: Any, grad_plan: Tensor, grad_distance: Tensor, *rest: Tensor) -> tuple[Tensor | None, ...]:
+    """Danskin's theorem: at the optimum the derivative of min <T, C> by C is T; the other outputs are detached."""
+    (plan,) = ctx.saved_tensors
+    return grad_distance[:, None, None] * plan, *(None,) * 8
+
+
+_transport.register_autograd(_held_gradient, setup_context=_keep_plan)
+register_folding(_transport)
+
+
+def _not_finite(cost: Tensor, word_weights: Tensor, region_weights: Tensor, beta: float) -> ValueError:
+    real = (word_weights > 0)[:, :, None] & (region_weights > 0)[:, None, :]
+    bad = (~cost.isfinite() & real).nonzero()
+    if len(bad):
+        pair, word, region = bad[0].tolist()
+        value = cost[pair, word, region].item()
+        return ValueError(f"cost: expected finite numbers, got {value} for pair {pair}, word {word}, region {region}")
+    return ValueError(f"beta: {beta} is too small for costs of this range; cost / beta overflows {cost.dtype}")
