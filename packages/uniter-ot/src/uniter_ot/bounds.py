@@ -53,12 +53,13 @@ def dual_lower_bound(problem: Problem, region_potential: Tensor) -> Tensor:
     if problem.cost.numel() == 0:
         return problem.cost.new_zeros(len(problem.cost), dtype=wide)
     no_word, no_region = word_weights == 0, region_weights == 0
-    cost = problem.cost.to(wide).masked_fill(no_word[:, :, None] | no_region[:, None, :], float("inf"))
+    cost = problem.cost.to(wide, copy=True)
+    cost.masked_fill_(no_word[:, :, None] | no_region[:, None, :], float("inf"))
     # A constant taken from g goes to f and changes nothing, but it could drown the costs in rounding.
     g = region_potential.to(wide).masked_fill(no_region, float("-inf"))
-    g = g - g.amax(1, keepdim=True).nan_to_num(neginf=0)
-    f = (cost - g[:, None, :].masked_fill(no_region[:, None, :], 0)).amin(2).masked_fill(no_word, 0)
-    g = (cost - f[:, :, None]).amin(1).masked_fill(no_region, 0)
+    g = (g - g.amax(1, keepdim=True)).masked_fill(no_region, 0)
+    f = (cost - g[:, None, :]).amin(2).masked_fill(no_word, 0)
+    g = cost.sub_(f[:, :, None]).amin(1).masked_fill(no_region, 0)
     return (word_weights * f).sum(1) + (region_weights * g).sum(1)
 
 
@@ -78,4 +79,4 @@ def primal_upper_bound(problem: Problem, plan: Tensor) -> Tensor:
     """
     word_weights, region_weights = balanced_weights(problem.word_weights, problem.region_weights)
     rounded = rounded_widely(plan, word_weights, region_weights)
-    return (rounded * problem.real_cost).sum((1, 2))
+    return rounded.mul_(problem.real_cost).sum((1, 2))

@@ -57,15 +57,17 @@ def round_to_marginals(plan: Tensor, word_weights: Tensor, region_weights: Tenso
 def rounded_widely(plan: Tensor, word_weights: Tensor, region_weights: Tensor) -> Tensor:
     """Algorithm 2 on a plan (B, W, R) in the dtype of the weights, which are taken as they are."""
     absent = (word_weights == 0)[:, :, None] | (region_weights == 0)[:, None, :]
-    plan = plan.to(word_weights.dtype).masked_fill(absent, 0)
-    plan = plan * _shrinking(plan.sum(2), word_weights)[:, :, None]  # lines 1-2: no word gives too much
-    plan = plan * _shrinking(plan.sum(1), region_weights)[:, None, :]  # lines 3-4: no region gets too much
+    plan = plan.to(word_weights.dtype, copy=True).masked_fill_(absent, 0)  # in place from here on: it is memory-bound
+    plan *= _shrinking(plan.sum(2), word_weights)[:, :, None]  # lines 1-2: no word gives too much
+    region_mass = plan.sum(1)
+    region_shrinking = _shrinking(region_mass, region_weights)
+    plan *= region_shrinking[:, None, :]  # lines 3-4: no region gets too much
     # Line 5. Both residuals are non-negative but for rounding, which must not leave negative entries in the plan.
     word_rest = (word_weights - plan.sum(2)).clamp_min_(0)
-    region_rest = (region_weights - plan.sum(1)).clamp_min_(0)
+    region_rest = (region_weights - region_mass * region_shrinking).clamp_min_(0)
     rest = torch.maximum(word_rest.sum(1), region_rest.sum(1))  # equal but for rounding
     region_share = region_rest / torch.where(rest > 0, rest, 1)[:, None]
-    return plan.add_(word_rest[:, :, None] * region_share[:, None, :])  # line 6
+    return plan.addcmul_(word_rest[:, :, None], region_share[:, None, :])  # line 6
 
 
 def _shrinking(mass: Tensor, demanded: Tensor) -> Tensor:
