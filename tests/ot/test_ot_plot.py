@@ -89,6 +89,11 @@ def test_savable_without_warnings(solved: TransportPlan, tmp_path: object) -> No
     solved.plot(words=WORDS, regions=REGIONS).figure.savefig(f"{tmp_path}/plan.png")
 
 
+def test_a_plan_that_carries_nothing_is_drawn_all_the_same() -> None:
+    nothing = measured_plan(torch.zeros(1, 2, 3), pose(torch.rand(1, 2, 3)), iterations=1)
+    assert nothing.plot().collections[0].get_array().max() == 0
+
+
 def test_refuses(solved: TransportPlan) -> None:
     with pytest.raises(ValueError, match="words: expected 3 names of the present words or 4 of all, got 2"):
         solved.plot(words=["a", "b"])

@@ -88,7 +88,7 @@ def _draw_cells(axes: "Axes", shares: Tensor) -> None:
         shares.numpy(),
         cmap=LinearSegmentedColormap.from_list("plan", SHADES),
         vmin=0,
-        vmax=peak,
+        vmax=peak or 1,
         edgecolors="white",
         linewidth=1.5 if written else 0.3,
     )
