@@ -38,8 +38,10 @@ def cosine_transport(words: Runs, regions: Runs, steps: Steps, backend: str) -> 
         RuntimeError: a backend that cannot run here; on differentiating twice.
     """
     counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
-    distance: Tensor = _cosine_transport(
-        words.rows, regions.rows, words.starts, regions.starts, words.weights, regions.weights,
+    # An encoder's units are both sides' rows at once; torch.compile wants two tensors.
+    other_rows = regions.rows[:] if regions.rows is words.rows else regions.rows
+    distance: Tensor = _CosineTransport.apply(
+        words.rows, other_rows, words.starts, regions.starts, words.weights, regions.weights,
         steps.beta, counts, powers, steps.inner, steps.relaxation, backend,
     )[0]  # fmt: skip
     return distance
@@ -109,16 +111,6 @@ def _largest_product(x_norm: Tensor, y_norm: Tensor) -> float:
     return product
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:6], *output[1:])
-
-
-def _gradient(ctx: Any, grad_distance: Tensor, *rest: Tensor) -> tuple[Tensor | None, ...]:
-    wants_words, wants_regions = ctx.needs_input_grad[:2]
-    grad_words, grad_regions = _held_gradient(grad_distance, *ctx.saved_tensors, wants_words, wants_regions)
-    return grad_words if wants_words else None, grad_regions if wants_regions else None, *(None,) * 10
-
-
 @torch.library.custom_op("uniter_ot::cosine_transport_gradient", mutates_args=())
 def _held_gradient(
     gradient: Tensor,
@@ -156,16 +148,82 @@ def _(gradient: Tensor, words: Tensor, regions: Tensor, *rest: Any) -> tuple[Ten
     )
 
 
-def _refuse(ctx: Any, *gradients: Tensor) -> Any:
-    raise RuntimeError(
-        "alignment_loss cannot be differentiated twice: its gradient holds the transport plan fixed, so a second "
-        "derivative would leave out how the plan moves. Detach its gradient from what is differentiated again, or "
-        'differentiate through the iterations with grad="unrolled".'
-    )
-
-
-_cosine_transport.register_autograd(_gradient, setup_context=_keep)
-_held_gradient.register_autograd(_refuse)
-
 register_folding(_cosine_transport, starts={2: 0, 3: 1})
 register_folding(_held_gradient, starts={3: 1, 4: 2})
+
+
+class _CosineTransport(torch.autograd.Function):
+    """The distances, with what the gradient needs kept."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(  # every argument by name: torch.compile counts them
+        words: Tensor,
+        regions: Tensor,
+        word_starts: Tensor,
+        region_starts: Tensor,
+        word_weights: Tensor,
+        region_weights: Tensor,
+        beta: float,
+        counts: Sequence[int],
+        powers: Sequence[int],
+        inner: int,
+        relaxation: float,
+        backend: str,
+    ) -> tuple[Tensor, ...]:
+        solved: tuple[Tensor, ...] = _cosine_transport(
+            words, regions, word_starts, region_starts, word_weights, region_weights,
+            beta, counts, powers, inner, relaxation, backend,
+        )  # fmt: skip
+        return solved
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs[:6], *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[:2]
+        grads = _HeldGradient.apply(gradients[0], *ctx.saved_tensors, *wanted)
+        return *(grad if wants else None for grad, wants in zip(grads, wanted, strict=True)), *(None,) * 10
+
+
+class _HeldGradient(torch.autograd.Function):
+    """The gradient as a node of its own, so that differentiating it again fails, and says why."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(  # every argument by name: torch.compile counts them
+        gradient: Tensor,
+        words: Tensor,
+        regions: Tensor,
+        word_starts: Tensor,
+        region_starts: Tensor,
+        word_weights: Tensor,
+        region_weights: Tensor,
+        coupling: Tensor,
+        own_words: Tensor,
+        own_regions: Tensor,
+        wants_words: bool,
+        wants_regions: bool,
+    ) -> tuple[Tensor, Tensor]:
+        grads: tuple[Tensor, Tensor] = _held_gradient(
+            gradient, words, regions, word_starts, region_starts, word_weights, region_weights,
+            coupling, own_words, own_regions, wants_words, wants_regions,
+        )  # fmt: skip
+        return grads
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise RuntimeError(
+            "alignment_loss cannot be differentiated twice: its gradient holds the transport plan fixed, so a second "
+            "derivative would leave out how the plan moves. Detach its gradient from what is differentiated again, or "
+            'differentiate through the iterations with grad="unrolled".'
+        )

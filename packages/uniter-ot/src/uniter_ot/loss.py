@@ -146,9 +146,7 @@ class AlignmentLoss(nn.Module):
         return ", ".join(said)
 
 
-def alignment_steps(
-    *, beta: float, iterations: int, schedule: str, backend: str, grad: str = "envelope"
-) -> Steps:
+def alignment_steps(*, beta: float, iterations: int, schedule: str, backend: str, grad: str = "envelope") -> Steps:
     """The steps of an alignment loss, all of its settings checked.
 
     Raises:

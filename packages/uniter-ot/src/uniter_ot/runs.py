@@ -33,14 +33,14 @@ class Runs:
     @property
     def places(self) -> Tensor:
         """(B, L) int64 row of each point; absent points may share one with anything."""
-        places = self.starts[:, None] + torch.arange(self.weights.shape[1], device=self.starts.device)
+        places: Tensor = self.starts[:, None] + torch.arange(self.weights.shape[1], device=self.starts.device)
         return places.clamp(0, max(len(self.rows) - 1, 0))
 
     def norms(self) -> Tensor:
         """(B, L) Euclidean norm of each point, 1 where absent."""
         if not len(self.rows):
             return torch.ones_like(self.weights)
-        norms = torch.linalg.vector_norm(self.rows, dim=1)[self.places]
+        norms: Tensor = torch.linalg.vector_norm(self.rows, dim=1)[self.places]
         return norms.masked_fill(self.weights == 0, 1)
 
     def scaled(self, scale: Tensor) -> "Runs":

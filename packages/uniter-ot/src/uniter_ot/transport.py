@@ -24,10 +24,10 @@ def transport(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps:
         RuntimeError: a backend that cannot run here.
     """
     counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
-    plan, distance, *rest = _transport(
+    solved = _HeldPlan.apply(
         cost, word_weights, region_weights, steps.beta, counts, powers, steps.inner, steps.relaxation, backend
     )
-    return Solution(plan.detach(), distance, *(part.detach() for part in rest))
+    return Solution(*solved)
 
 
 @torch.library.custom_op("uniter_ot::transport", mutates_args=())
@@ -48,7 +48,7 @@ def _transport(
     # One look at the results, so that a GPU is waited for once.
     if not bool(solution.distance.isfinite().all()):
         raise _not_finite(cost, word_weights, region_weights, beta)
-    return tuple(solution)
+    return solution
 
 
 @_transport.register_fake
@@ -60,18 +60,41 @@ def _(
     return plan, value[0], value[1], value[2], cost.new_empty((pairs, words)), cost.new_empty((pairs, regions))
 
 
-def _keep_plan(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(output[0])
-
-
-def _held_gradient(ctx: Any, grad_plan: Tensor, grad_distance: Tensor, *rest: Tensor) -> tuple[Tensor | None, ...]:
-    """Danskin's theorem: at the optimum the derivative of min <T, C> by C is T; the other outputs are detached."""
-    (plan,) = ctx.saved_tensors
-    return grad_distance[:, None, None] * plan, *(None,) * 8
-
-
-_transport.register_autograd(_held_gradient, setup_context=_keep_plan)
 register_folding(_transport)
+
+
+class _HeldPlan(torch.autograd.Function):
+    """Danskin's theorem: at the optimum the derivative of min <T, C> by C is T. Only the distance has a gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(  # every argument by name: torch.compile counts them
+        cost: Tensor,
+        word_weights: Tensor,
+        region_weights: Tensor,
+        beta: float,
+        counts: Sequence[int],
+        powers: Sequence[int],
+        inner: int,
+        relaxation: float,
+        backend: str,
+    ) -> tuple[Tensor, ...]:
+        solved: tuple[Tensor, ...] = _transport(
+            cost, word_weights, region_weights, beta, counts, powers, inner, relaxation, backend
+        )
+        return solved
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        plan, _, *measures = output
+        ctx.mark_non_differentiable(plan, *measures)
+        ctx.save_for_backward(plan)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (plan,) = ctx.saved_tensors
+        return gradients[1][:, None, None] * plan, *(None,) * 8
 
 
 def _not_finite(cost: Tensor, word_weights: Tensor, region_weights: Tensor, beta: float) -> ValueError:

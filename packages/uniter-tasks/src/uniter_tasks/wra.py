@@ -18,15 +18,29 @@ __all__ = ["nouns_on_gold", "transport_distances", "transport_plan"]
 
 def transport_distances(units: Tensor, packed: PackedBatch) -> Tensor:
     """(B,) float32 distance of each pair's words and regions; units (N, H) carry the gradient."""
-    words, regions = units[packed.word_units], units[packed.region_units]
-    return alignment_loss_packed(words, regions, packed.text_lengths, packed.region_lengths)
+    words = packed.cu_seqlens[:-1]
+    return alignment_loss_packed(
+        units,
+        units,
+        packed.text_lengths,
+        packed.region_lengths,
+        word_starts=words,
+        region_starts=words + packed.text_lengths,
+    )
 
 
 @torch.no_grad()
 def transport_plan(units: Tensor, packed: PackedBatch) -> TransportPlan:
     """The plans (B, W, R) themselves, of units (N, H); without gradient."""
-    words, regions = units[packed.word_units], units[packed.region_units]
-    return alignment_plan_packed(words, regions, packed.text_lengths, packed.region_lengths)
+    words = packed.cu_seqlens[:-1]
+    return alignment_plan_packed(
+        units,
+        units,
+        packed.text_lengths,
+        packed.region_lengths,
+        word_starts=words,
+        region_starts=words + packed.text_lengths,
+    )
 
 
 def nouns_on_gold(plan: Tensor, nouns: Tensor) -> Tensor:

@@ -5,11 +5,8 @@ silently in float32 once (range of C) / beta passes about 8. Two loops compute t
 
 - `scaling_loop` keeps the scalings apart from the kernel and absorbs them every few sweeps;
 - `log_loop` iterates on the potentials, in float64, and goes on from wherever the scaling loop had to stop.
-
-Both keep the pairs *last*, (W, R, B): sums over words or regions then run over leading axes and vectorise over the
-pairs, 2 to 5 times faster than batched matrix-vector products.
 """
 
-from uniter_ot.backends.plain.solve import solve
+from uniter_ot.backends.plain.blocks import solve
 
 __all__ = ["solve"]

@@ -1,6 +1,6 @@
 """Algorithm 1 on the potentials of the plan, for costs whose kernel would underflow.
 
-Axes: B pairs, W words, R regions; the pairs are last.
+Axes: B pairs, W words, R regions.
 """
 
 import torch
@@ -30,22 +30,24 @@ def log_loop(
         dtype: that of the plan.
 
     Returns:
-        The plan (W, R, B) and the new state.
+        The plan (B, W, R) and the new state.
     """
     iterations, power = stage
     word_log, region_log, total = state.word_log, state.region_log, state.power
     log_sigma, log_delta = start_of_stage(state, power)
     no_word, no_region = problem.word_weights == 0, problem.region_weights == 0
     log_a, log_b = problem.word_weights.log(), problem.region_weights.log()
+    first = state.power == 0
     for t in range(1, iterations + 1):
         total += power
         log_q = _log_plan(problem, word_log, region_log, total)  # line 5
         for k in range(1, steps.inner + 1):  # line 6
-            first, last = log_delta is None, final and t == iterations and k == steps.inner
-            new = (log_b - _log_sum_exp(log_q + log_sigma, 0)).masked_fill_(no_region, 0)  # line 7
-            log_delta = new if log_delta is None else torch.lerp(log_delta, new, steps.relaxation)
-            new = (log_a - _log_sum_exp(log_q + log_delta, 1)).masked_fill_(no_word, 0)
+            last = final and t == iterations and k == steps.inner
+            new = (log_b - _log_sum_exp(log_q + log_sigma, 1)).masked_fill_(no_region, 0)  # line 7
+            log_delta = new if first else torch.lerp(log_delta, new, steps.relaxation)
+            new = (log_a - _log_sum_exp(log_q + log_delta, 2)).masked_fill_(no_word, 0)
             log_sigma = new if first or last else torch.lerp(log_sigma, new, steps.relaxation)
+            first = False
         word_log, region_log = word_log + log_sigma, region_log + log_delta  # line 9
     plan = _log_plan(problem, word_log, region_log, total).exp_().to(dtype)
     return plan, State(word_log, region_log, total, log_sigma, log_delta, power)

@@ -1,6 +1,6 @@
 """The problem as both loops see it, in units of beta with small exponents, and where an iteration stands.
 
-Axes: B pairs, W words, R regions; the pairs are last.
+Axes: B pairs, W words, R regions.
 """
 
 from typing import NamedTuple
@@ -14,26 +14,26 @@ __all__ = ["Reduced", "State", "reduce", "start", "start_of_stage"]
 class Reduced(NamedTuple):
     """A problem whose every region and every word has a kernel entry of 1. All float64."""
 
-    exponents: Tensor  # (W, R, B) X = C / beta - region_shift - word_shift, at least 0, at absent entries 0
-    word_shift: Tensor  # (W, 1, B)
-    region_shift: Tensor  # (1, R, B)
-    real: Tensor  # (W, R, B) bool
-    word_weights: Tensor  # (W, 1, B) a; at absent words 0
-    region_weights: Tensor  # (1, R, B) b; at absent regions 0
+    exponents: Tensor  # (B, W, R) X = C / beta - region_shift - word_shift, at least 0, at absent entries 0
+    word_shift: Tensor  # (B, W, 1)
+    region_shift: Tensor  # (B, 1, R)
+    real: Tensor  # (B, W, R) bool
+    word_weights: Tensor  # (B, W, 1) a; at absent words 0
+    region_weights: Tensor  # (B, 1, R) b; at absent regions 0
 
     def pairs(self, chosen: Tensor) -> "Reduced":
         """Some of the pairs; chosen is (B,) bool."""
-        return Reduced(*(part[..., chosen] for part in self))
+        return Reduced(*(part[chosen] for part in self))
 
 
 class State(NamedTuple):
     """log T = word_log + region_log - power X, with the logarithms of the last scalings. All float64."""
 
-    word_log: Tensor  # (W, 1, B) F; 0 at absent words
-    region_log: Tensor  # (1, R, B) G; 0 at absent regions
-    power: int  # how often the kernel exp(-X) is contained in T
-    log_sigma: Tensor  # (W, 1, B)
-    log_delta: Tensor | None  # (1, R, B); None before the first iteration
+    word_log: Tensor  # (B, W, 1) F; 0 at absent words
+    region_log: Tensor  # (B, 1, R) G; 0 at absent regions
+    power: int  # how often the kernel exp(-X) is contained in T; 0 = before the first iteration
+    log_sigma: Tensor  # (B, W, 1)
+    log_delta: Tensor  # (B, 1, R); means nothing before the first iteration
     last_power: int  # that of the last stage
 
 
@@ -47,20 +47,19 @@ def reduce(cost: Tensor, word_weights: Tensor, region_weights: Tensor, beta: flo
         beta: inverse step size.
     """
     wide = cost.dtype if cost.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-    a, b = word_weights.to(wide).T[:, None, :].contiguous(), region_weights.to(wide).T[None, :, :].contiguous()
+    a, b = word_weights.to(wide)[:, :, None], region_weights.to(wide)[:, None, :]
     real = (a > 0) & (b > 0)
-    exponents = cost.permute(1, 2, 0).to(wide, memory_format=torch.contiguous_format) / beta
-    region_shift = _smallest(exponents, real, 0)
+    exponents = (cost.to(wide) / beta).masked_fill_(~real, float("inf"))
+    region_shift = _smallest(exponents, b == 0, 1)
     exponents -= region_shift
-    word_shift = _smallest(exponents, real, 1)
-    exponents = (exponents - word_shift).masked_fill_(~real, 0)
+    word_shift = _smallest(exponents, a == 0, 2)
+    exponents = exponents.sub_(word_shift).masked_fill_(~real, 0)
     return Reduced(exponents, word_shift, region_shift, real, a, b)
 
 
-def _smallest(exponents: Tensor, real: Tensor, dim: int) -> Tensor:
-    """Smallest real entry along an axis, kept as size 1; 0 where there is none."""
-    nothing = ~real.any(dim, keepdim=True)
-    return exponents.masked_fill(~real, float("inf")).amin(dim, keepdim=True).masked_fill_(nothing, 0)
+def _smallest(exponents: Tensor, absent: Tensor, dim: int) -> Tensor:
+    """Smallest entry along an axis, kept as size 1; 0 for absent points, all of whose entries are infinite."""
+    return exponents.amin(dim, keepdim=True).masked_fill_(absent, 0)
 
 
 def start(problem: Reduced) -> State:
@@ -68,10 +67,10 @@ def start(problem: Reduced) -> State:
     zero_words, zero_regions = torch.zeros_like(problem.word_shift), torch.zeros_like(problem.region_shift)
     # The region's constant is absorbed in delta at once; the word's constant r Algorithm 1 meets as sigma = exp(-r), so
     # that is where sigma has to start for the iterates to stay the published ones.
-    return State(zero_words, zero_regions, 0, -problem.word_shift, None, 1)
+    return State(zero_words, zero_regions, 0, -problem.word_shift, zero_regions, 1)
 
 
-def start_of_stage(state: State, power: int) -> tuple[Tensor, Tensor | None]:
+def start_of_stage(state: State, power: int) -> tuple[Tensor, Tensor]:
     """Log sigma and log delta that a stage begins with: as steps grow, so does the extrapolation they stand for."""
     ratio = power / state.last_power
-    return state.log_sigma * ratio, None if state.log_delta is None else state.log_delta * ratio
+    return state.log_sigma * ratio, state.log_delta * ratio

@@ -18,7 +18,7 @@ from uniter_ot.backends.solution import Solution, Steps, nothing
 __all__ = ["BLOCK_ENTRIES", "solve"]
 
 BLOCK_ENTRIES = 200_000
-"""Entries (W R B) of a block on the CPU: three arrays of them fit the second-level caches of two cores."""
+"""Entries (B W R) of a block on the CPU: the loop's arrays of that size stay in the caches."""
 
 
 @torch.no_grad()
@@ -43,22 +43,29 @@ def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Ste
 
 def _blocks(word_present: Tensor, region_present: Tensor) -> Iterator[tuple[Tensor, int, int]]:
     """Rows to solve together, with the words and regions that hold all of theirs; pairs without any are left out."""
-    words, regions = _extent(word_present), _extent(region_present)
-    order = torch.argsort(words * regions, stable=True)
-    sizes: list[list[int]] = torch.stack([order, words[order], regions[order]], 1).tolist()
     block: list[int] = []
     width = height = 0
-    for row, row_words, row_regions in sizes:
-        if row_words * row_regions == 0:
-            continue
-        grown = max(width, row_words), max(height, row_regions)
+    for row, words, regions in _alike(_extent(word_present).tolist(), _extent(region_present).tolist()):
+        grown = max(width, words), max(height, regions)
         if block and grown[0] * grown[1] * (len(block) + 1) > BLOCK_ENTRIES:
             yield torch.tensor(block), width, height
-            block, grown = [], (row_words, row_regions)
+            block, grown = [], (words, regions)
         block.append(row)
         width, height = grown
     if block:
         yield torch.tensor(block), width, height
+
+
+def _alike(words: list[int], regions: list[int]) -> list[tuple[int, int, int]]:
+    """(row, words, regions) in an order that puts like next to like: strata of regions, each in order of words."""
+    sizes = sorted((n, m, row) for row, (m, n) in enumerate(zip(words, regions, strict=True)) if m and n)
+    strata = round((sum(m * n for n, m, _ in sizes) / BLOCK_ENTRIES) ** 0.5) + 1
+    share = -(-len(sizes) // strata)
+    return [
+        (row, m, n)
+        for begin in range(0, len(sizes), max(share, 1))
+        for m, n, row in sorted((m, n, row) for n, m, row in sizes[begin : begin + share])
+    ]
 
 
 def _extent(present: Tensor) -> Tensor:
@@ -68,9 +75,9 @@ def _extent(present: Tensor) -> Tensor:
 
 def _solve_block(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Steps) -> Solution:
     problem = reduce(cost, word_weights, region_weights, steps.beta)
-    peak = problem.exponents.amax((0, 1))
+    peak = problem.exponents.amax((1, 2))
     sound = peak < float("inf")  # not NaN either
-    problem.exponents.masked_fill_(~sound, 0)
+    problem.exponents.masked_fill_(~sound[:, None, None], 0)
     # How many stages are gentle enough for the scaling loop is a matter of each pair alone, not of its company.
     gentle = torch.zeros_like(peak, dtype=torch.long)
     for _, power in steps.stages:
@@ -78,28 +85,28 @@ def _solve_block(cost: Tensor, word_weights: Tensor, region_weights: Tensor, ste
 
     plan = torch.empty_like(problem.exponents, dtype=cost.dtype)
     word_log, region_log = torch.empty_like(problem.word_shift), torch.empty_like(problem.region_shift)
-    for stages in gentle.unique().tolist():
+    for stages in sorted(set(gentle.tolist())):
         rows = gentle == stages
         if rows.all():
             plan, state = _iterate(problem, steps, stages, cost.dtype)
             word_log, region_log = state.word_log, state.region_log
         else:
-            plan[..., rows], state = _iterate(problem.pairs(rows), steps, stages, cost.dtype)
-            word_log[..., rows], region_log[..., rows] = state.word_log, state.region_log
+            plan[rows], state = _iterate(problem.pairs(rows), steps, stages, cost.dtype)
+            word_log[rows], region_log[rows] = state.word_log, state.region_log
     step = steps.beta / steps.total_power
     return _measured(
-        plan.permute(2, 0, 1).contiguous(),
+        plan,
         cost,
         word_weights,
         region_weights,
-        (step * word_log + steps.beta * problem.word_shift)[:, 0].T,
-        (step * region_log + steps.beta * problem.region_shift)[0].T,
+        (step * word_log + steps.beta * problem.word_shift)[:, :, 0],
+        (step * region_log + steps.beta * problem.region_shift)[:, 0],
         sound,
     )
 
 
 def _iterate(problem: Reduced, steps: Steps, gentle: int, dtype: torch.dtype) -> tuple[Tensor, State]:
-    """The plan (W, R, B) after all stages, the first `gentle` of them in the scaling loop, and where that ended."""
+    """The plan (B, W, R) after all stages, the first `gentle` of them in the scaling loop, and where that ended."""
     state = start(problem)
     plan = problem.exponents
     for number, stage in enumerate(steps.stages):
@@ -124,6 +131,6 @@ def _measured(
         distance=distance.masked_fill_(~sound, float("nan")),
         word_error=(plan.sum(2) - word_weights).abs().sum(1),
         region_error=(plan.sum(1) - region_weights).abs().sum(1),
-        word_potential=word_potential.to(cost.dtype).contiguous(),
-        region_potential=region_potential.to(cost.dtype).contiguous(),
+        word_potential=word_potential.to(cost.dtype),
+        region_potential=region_potential.to(cost.dtype),
     )
