@@ -5,6 +5,8 @@ Torch's environment is made once by the Makefile; each package gets a fresh virt
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,9 +28,11 @@ DEPENDENCIES = {
 }  # fmt: skip
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """Run a command; its output, or an exit with what it said."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=cwd, env=env
+    )
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -68,7 +72,30 @@ def check(package: str, wheels: Path, torch_env: Path, scratch: Path) -> str:
     run(python, "-m", "pip", "install", "--quiet", "--find-links", wheels, package)
     smoke = ROOT / "tests" / "wheels" / f"smoke_{package.removeprefix('uniter-')}.py"
     said = run(python, "-W", "error::DeprecationWarning:uniter_", smoke).strip()
+    if package == "uniter-ot":
+        said += f"; its own tests: {own_tests(python, scratch)}"
     return f"{package}: over torch {', '.join(sorted(installed)) or 'nothing'} ({said})"
+
+
+def own_tests(python: Path, scratch: Path) -> str:
+    """Run uniter-ot's tests and its README's examples against the installed wheel; pytest's last line.
+
+    They run from a copy that has no source beside it. What needs more than torch and the test tools (the exact oracle,
+    plots) skips there and has run in `make pytest`.
+    """
+    run(python, "-m", "pip", "install", "--quiet", "pytest", "hypothesis")
+    copy = scratch / "copy"
+    shutil.copytree(ROOT / "tests" / "ot", copy / "tests" / "ot")
+    (copy / "packages" / "uniter-ot").mkdir(parents=True)
+    for name in ("tests/conftest.py", "packages/uniter-ot/README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, copy / name)
+    reference = {
+        "UNITER_GOLDEN": ROOT.parent / "shared" / "golden",
+        "UNITER_REAL_DATA": ROOT.parent / "shared" / "data",
+    }
+    environment = {name: str(folder) for name, folder in reference.items()} | os.environ
+    command = [python, "-m", "pytest", "-q", "-m", "not soak", "tests/ot"]
+    return run(*command, cwd=copy, env=environment).strip().splitlines()[-1]
 
 
 def main() -> None:

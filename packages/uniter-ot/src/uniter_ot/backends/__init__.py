@@ -65,5 +65,5 @@ def _why_not(backend: str, cost: Tensor) -> str | None:
             return f"it needs a CPU tensor, got one on {cost.device}"
         from uniter_ot.backends import cpp
 
-        return cpp.why_not() if hasattr(cpp, "why_not") else "x"
+        return cpp.why_not()
     return None
