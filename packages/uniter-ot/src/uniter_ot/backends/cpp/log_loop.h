@@ -11,7 +11,7 @@
 template <class T> class LogLoop {
 public:
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
-        return 4 * (padded(words, lanes<T>) + padded(regions, lanes<T>)) * sizeof(double) + 16 * vector_bytes;
+        return 4 * (padded(words, lanes<T>) + padded(regions, lanes<T>)) * sizeof(double) + 32 * vector_bytes;
     }
 
     // Goes on from the problem's logarithms.

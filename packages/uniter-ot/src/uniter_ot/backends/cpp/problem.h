@@ -72,7 +72,7 @@ public:
 
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
         return padded(words, block_rows) * padded(regions, lanes<T>) * sizeof(double) +
-               (padded(words, block_rows) + padded(regions, lanes<T>)) * 7 * sizeof(double) + 16 * vector_bytes;
+               (padded(words, block_rows) + padded(regions, lanes<T>)) * 7 * sizeof(double) + 32 * vector_bytes;
     }
 
     Problem(const Request<T>& request, std::int64_t pair, Arena& arena)
@@ -89,6 +89,13 @@ public:
         for (double** array : {&region_shift, &region_log, &region_expected, &column_sums_})
             *array = zeros(arena, columns);
         plan_row_ = arena.take<T>(columns);
+    }
+
+    static double* zeros(Arena& arena, std::int64_t count) {
+        count = padded(count, lanes<double>);
+        double* array = arena.take<double>(count);
+        for (std::int64_t i = 0; i < count; ++i) array[i] = 0;
+        return array;
     }
 
     // Takes each region's and then each word's smallest exponent away, which changes no plan. False: not finite.
@@ -191,12 +198,6 @@ private:
             found += weights[i] != 0;
         }
         return found;
-    }
-    static double* zeros(Arena& arena, std::int64_t count) {
-        count = padded(count, lanes<double>);
-        double* array = arena.take<double>(count);
-        for (std::int64_t i = 0; i < count; ++i) array[i] = 0;
-        return array;
     }
     static double* weights(Arena& arena, std::int64_t count, const T* from, const int* index, std::int64_t found) {
         double* array = zeros(arena, count);

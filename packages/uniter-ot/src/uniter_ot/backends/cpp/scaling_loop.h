@@ -15,22 +15,22 @@ template <class T> class ScalingLoop {
 public:
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
         std::int64_t rows = padded(words, block_rows), columns = padded(regions, lanes<T>);
-        return (2 * rows * columns + 3 * rows * group<T> + 5 * columns) * sizeof(T) + 3 * rows * sizeof(double) +
-               16 * vector_bytes;
+        return (3 * rows * columns + 3 * rows * group<T> + 6 * columns) * sizeof(T) + 3 * rows * sizeof(double) +
+               32 * vector_bytes;
     }
 
     ScalingLoop(Problem<T>& problem, Arena& arena)
         : p(problem), rows(p.rows), columns(p.columns) {
-        for (T** matrix : {&A, &Q}) *matrix = arena.take<T>(rows * columns);
-        for (T** side : {&a, &w, &S_before}) *side = arena.take<T>(rows * group<T>);
-        for (T** side : {&b, &y, &D, &D_before, &threshold}) *side = arena.take<T>(columns);
-        for (double** side : {&S, &sigma, &S_last}) *side = arena.take<double>(padded(rows, lanes<double>));
-        std::fill_n(Q, rows * columns, T(1));  // line 2
-        for (std::int64_t i = 0; i < rows; ++i) spread_to(a, i, T(p.word_weights[i])), spread_to(w, i, 0), S[i] = 1;
+        for (T** matrix : {&A, &Q, &X}) *matrix = arena.take<T>(rows * columns);
+        for (T** side : {&a, &w, &z_before}) *side = arena.take<T>(rows * group<T>);
+        for (T** side : {&b, &y, &D, &D_before, &G, &threshold}) *side = arena.take<T>(columns);
+        for (double** side : {&S, &S_before, &sigma}) *side = p.zeros(arena, rows);
+        for (std::int64_t at = 0; at < rows * columns; at += lanes<double>) store_wide(X + at, load(p.exponents + at));
+        std::fill_n(Q + p.words * columns, (rows - p.words) * columns, T(1));
+        for (std::int64_t i = 0; i < rows; ++i) spread_to(a, i, T(p.word_weights[i])), spread_to(w, i, 0);
         for (std::int64_t j = 0; j < columns; ++j) {
             b[j] = T(p.region_weights[j]);
             threshold[j] = j < p.regions ? revived_below : 0;
-            D[j] = 1;
         }
     }
 
@@ -91,20 +91,27 @@ private:
         for (std::int64_t i = 0; i < p.words; ++i) top = std::max(top, p.word_expected[i] - p.word_log[i]);
         for (std::int64_t i = 0; i < rows; i += lanes<double>)
             store(sigma + i, exp<double>(larger(load(p.word_expected + i) - load(p.word_log + i) - top, fill(-80.0))));
+        for (std::int64_t j = 0; j < columns; j += lanes<double>) store_wide(G + j, load(p.region_log + j));
         std::fill_n(y, columns, T(0));
+        const bool first = p.power == 0;
         for (std::int64_t i = 0; i < p.words; ++i) {
-            const T s = T(S[i]), weight = T(sigma[i]);
-            const T* kernel = A + i * columns;
+            const T s = T(S[i]), weight = T(sigma[i]), F = T(p.word_log[i]), power = T(p.power);
             T* row = Q + i * columns;
             for (std::int64_t j = 0; j < columns; j += lanes<T>) {
-                Vector<T> q = load(row + j) * s * load(D + j);
-                if (any_below(q, load(threshold + j))) q = revived(i, j, q);
-                store(row + j, q *= load(kernel + j));
+                Vector<T> q = fill(T(1));  // line 2
+                if (!first) {
+                    q = load(row + j) * s * load(D + j);
+                    const auto vanished = q < load(threshold + j);
+                    const Vector<T> log_plan = F + load(G + j) - power * load(X + i * columns + j);
+                    q = vanished ? Vector<T>{} : q;
+                    if (any_below(fill(revived_above), vanished ? log_plan : fill(revived_above))) q = revived(i, j, q);
+                }
+                store(row + j, q *= load(A + i * columns + j));
                 store(y + j, load(y + j) + q * weight);
             }
             spread_to(w, i, weight);
         }
-        std::fill_n(S_before, rows * group<T>, T(1));
+        std::copy_n(a, rows * group<T>, z_before);  // S_before = 1
         if (p.request.relaxation == 1) return;
         for (std::int64_t j = 0; j < columns; j += lanes<double>) {
             Doubles log_delta = load(p.region_expected + j) - load(p.region_log + j) + top;
@@ -116,23 +123,21 @@ private:
     // Entries that underflow may have to come back: these are taken from log T = F + G - power X again.
     Vector<T> revived(std::int64_t i, std::int64_t first, Vector<T> q) const {
         alignas(vector_bytes) T entries[lanes<T>];
-        store(entries, q);
         for (std::int64_t l = 0; l < lanes<T>; l += lanes<double>) {
             const std::int64_t j = first + l;
-            const Doubles entry = load_wide(entries + l), limit = load_wide(threshold + j), hopeless = fill(lowest_revived);
             Doubles log_plan = p.word_log[i] + load(p.region_log + j) - p.power * load(p.exponents + i * columns + j);
-            log_plan = entry < limit ? log_plan : hopeless;
-            Doubles fresh{};
-            if (any_below(hopeless, log_plan)) fresh = log_plan > hopeless ? exp<double, 8>(log_plan) : fresh;
-            store_wide(entries + l, entry < limit ? fresh : entry);
+            store_wide(entries + l, exp<double>(larger(log_plan, fill(double(Format<T>::lowest_exponent)))));
         }
-        return load(entries);
+        return q < load(threshold + first) ? load(entries) : q;
     }
 
     // Line 7, first half: D = b / y
     void update_regions() {
-        for (std::int64_t j = 0; j < columns; j += lanes<T>)
-            store(D + j, relaxed(load(D + j), load(b + j) / larger(load(y + j), fill(Format<T>::smallest))));
+        for (std::int64_t j = 0; j < columns; j += lanes<T>) {
+            Vector<T> scaling = load(b + j) / (load(y + j) + Format<T>::smallest);
+            if (over != 0) scaling *= relaxing(load(D + j), scaling);
+            store(D + j, scaling);
+        }
     }
 
     // Line 7, second half: S = a / (Q D), and in the same pass over Q what the next update of the regions needs.
@@ -161,12 +166,17 @@ private:
             for (std::int64_t k = 0; k < vectors; ++k)
                 for (int r = 0; r < block_rows; ++r)
                     z[r] += load(q + r * width + k * lanes<T>) * load(D + k * lanes<T>);
-            Vector<T> Qd = larger(group_sums<T>(z[0], z[1], z[2], z[3]), fill(Format<T>::smallest));
-            T *w_here = w + block * lanes<T>, *before = S_before + block * lanes<T>;
-            Vector<T> scaling = relaxed(load(w_here), load(a + block * lanes<T>) / Qd), weight = scaling;
+            T *w_here = w + block * lanes<T>, *before = z_before + block * lanes<T>;
+            Vector<T> sums = group_sums<T>(z[0], z[1], z[2], z[3]) + Format<T>::smallest;
+            Vector<T> inverse = 1 / sums, scaling = load(a + block * lanes<T>) * inverse;
+            if (over != 0) {
+                const Vector<T> factor = relaxing(load(w_here), scaling);
+                scaling *= factor, inverse *= factor, sums /= factor;
+            }
+            Vector<T> weight = scaling;
             if (then == Then::advance) {
-                weight = scaling * (scaling / larger(load(before), fill(Format<T>::smallest)));
-                store(before, scaling);
+                weight = scaling * (load(before) * inverse);  // S sigma, as sigma = S / S_before = z_before / z
+                store(before, sums);
             }
             store(w_here, weight);
             if (then == Then::stop) continue;
@@ -191,24 +201,26 @@ private:
         if (then == Then::advance && p.request.relaxation != 1)
             for (std::int64_t j = 0; j < width; j += lanes<T>) {
                 Vector<T> scaling = load(D + j);
-                store(D + j, scaling * (scaling / larger(load(D_before + j), fill(Format<T>::smallest))));
+                store(D + j, scaling * (scaling / (load(D_before + j) + Format<T>::smallest)));
                 store(D_before + j, scaling);
             }
     }
 
-    Vector<T> relaxed(Vector<T> old, Vector<T> fresh) const {
-        if (over == 0) return fresh;
-        return fresh * exp<T>(over * log<T>(fresh / larger(old, fill(Format<T>::smallest))));
+    // What turns a new scaling into one beyond it, seen from the old one.
+    Vector<T> relaxing(Vector<T> old, Vector<T> fresh) const {
+        return exp<T>(over * log<T>(fresh / (old + Format<T>::smallest)));
     }
 
     // F and G with S and D in them, and what they become if sigma and delta stay, raised to `next`.
     void log_scalings(double next) {
-        for (std::int64_t i = 0; i < rows; ++i) S[i] = w[i * group<T>], S_last[i] = S_before[i * group<T>];
-        for (std::int64_t i = rows; i < padded(rows, lanes<double>); ++i) S[i] = S_last[i] = 0;
+        for (std::int64_t i = 0; i < p.words; ++i) {
+            S[i] = w[i * group<T>];
+            S_before[i] = p.word_weights[i] / z_before[i * group<T>];
+        }
         Doubles total{};
         for (std::int64_t i = 0; i < rows; i += lanes<double>) {
             total += load(S + i);
-            Doubles log_S = log<double>(load(S + i)), log_sigma = log_S - log<double>(load(S_last + i));
+            Doubles log_S = log<double>(load(S + i)), log_sigma = log_S - log<double>(load(S_before + i));
             store(p.word_log + i, load(p.word_log + i) + log_S);
             store(p.word_expected + i, load(p.word_log + i) + next * log_sigma);
         }
@@ -225,18 +237,17 @@ private:
 
     static void spread_to(T* side, std::int64_t i, T value) { std::fill_n(side + i * group<T>, group<T>, value); }
 
-    // Above them a period of sweeps cannot reach the numbers that a T does not hold.
-    static constexpr T revived_below = sizeof(T) == 4 ? T(8.7565e-27) : T(1e-200);  // exp(-60)
-    static constexpr double lowest_revived = sizeof(T) == 4 ? -62 : -600;
-
+    // Entries below exp(-60) may leave what a float holds within a period; in a double there is more room.
+    static constexpr T revived_below = sizeof(T) == 4 ? T(8.7565e-27) : T(1e-200);
+    static constexpr T revived_above = sizeof(T) == 4 ? T(-59.9) : T(-460);  // their logarithms, and a little
     static constexpr double largest_sound = sizeof(T) == 4 ? 1e32 : 1e300;
 
     Problem<T>& p;
     const std::int64_t rows, columns;
     T over = 0;              // relaxation - 1 of the next update
-    T *A, *Q;                // (rows, columns)
-    T *a, *w, *S_before;     // (rows * group): each number repeated in its group
-    T *b, *y, *D, *D_before, *threshold;  // (columns,)
-    double *S, *S_last, *sigma;  // (rows,) at an absorption
+    T *A, *Q, *X;            // (rows, columns)
+    T *a, *w, *z_before;     // (rows * group): each number repeated in its group
+    T *b, *y, *D, *D_before, *G, *threshold;  // (columns,)
+    double *S, *S_before, *sigma;  // (rows,) at an absorption
     bool sound_ = true;
 };
