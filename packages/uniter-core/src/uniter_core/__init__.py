@@ -6,12 +6,14 @@ from uniter_core.encoder import UniterEncoder
 from uniter_core.initialisation import initialise
 from uniter_core.packed import PackedBatch, pack
 from uniter_core.randomness import key_of, permutation, uniforms, unit_keys
-from uniter_core.sample import Sample
+from uniter_core.sample import Example, ImageRegions, Sample
 from uniter_core.vocabulary import Vocabulary
 
 __all__ = [
     "PRESETS",
     "Dropout",
+    "Example",
+    "ImageRegions",
     "PackedBatch",
     "Sample",
     "UniterConfig",

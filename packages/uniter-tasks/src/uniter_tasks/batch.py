@@ -1,10 +1,10 @@
-"""A batch made for one objective: packed units, what to predict, and whose pairs they are.
+"""A batch made for one objective or task: packed units, what to predict, and whose pairs they are.
 
 B pairs, W words, R regions (of all pairs together).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,42 +16,49 @@ __all__ = ["TaskBatch", "is_word", "pack_pairs"]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskBatch:
-    """What travels from an objective's `collate` to its `loss`.
+    """What travels from the `collate` of an objective or a task to its `loss`.
 
     Attributes:
         packed: the units as the model sees them (corrupted).
         targets: tensors the loss compares with; each objective names its own.
-        ids: (B,) names of the pairs, for errors and predictions.
+        ids: names of the pairs, or of the examples that consist of several, for errors and predictions.
         count: number of targets the loss is a sum over; known before the forward pass.
+        pairs: how many consecutive pairs each id names; empty = one each.
+
+    Raises:
+        ValueError: the ids do not name all B pairs, or there is no target.
     """
 
     packed: PackedBatch
     targets: dict[str, Tensor]
     ids: tuple[str, ...]
     count: int
+    pairs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.ids) != self.packed.num_samples:
-            raise ValueError(f"ids: expected one for each of {self.packed.num_samples} pairs, got {len(self.ids)}")
+        named = self.pairs or (1,) * len(self.ids)
+        if len(named) != len(self.ids) or sum(named) != self.packed.num_samples:
+            raise ValueError(
+                f"ids: expected one for each of {self.packed.num_samples} pairs, got {len(self.ids)}"
+                + (f" naming {sum(self.pairs)} pairs" if self.pairs else "")
+            )
         if self.count < 1:
             raise ValueError(f"count: expected at least one target, got {self.count}")
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "TaskBatch":
         """The batch on `device`."""
-        return TaskBatch(
+        return replace(
+            self,
             packed=self.packed.to(device, non_blocking=non_blocking),
             targets={name: target.to(device, non_blocking=non_blocking) for name, target in self.targets.items()},
-            ids=self.ids,
-            count=self.count,
         )
 
     def pin_memory(self) -> "TaskBatch":
         """The batch in page-locked memory, for copies that do not block (data loaders call this)."""
-        return TaskBatch(
+        return replace(
+            self,
             packed=self.packed.pin_memory(),
             targets={name: target.pin_memory() for name, target in self.targets.items()},
-            ids=self.ids,
-            count=self.count,
         )
 
 

@@ -30,18 +30,25 @@ class ModelFolder:
         config: sizes of the encoder.
         tensors: by name: `encoder.…` and `heads.…`.
         vocabulary: of the texts it was trained on, if known.
+        task: what a fine-tuned model was made for, plain JSON values; None for others.
     """
 
     config: UniterConfig
     tensors: dict[str, Tensor]
     vocabulary: Vocabulary | None
+    task: dict[str, Any] | None = None
 
 
 def save_folder(
-    folder: str | PathLike[str], module: nn.Module, config: UniterConfig, *, vocabulary: Vocabulary | None = None
+    folder: str | PathLike[str],
+    module: nn.Module,
+    config: UniterConfig,
+    *,
+    vocabulary: Vocabulary | None = None,
+    task: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a module's parameters as a model folder; see `write_folder`."""
-    write_folder(folder, module.state_dict(), config, vocabulary=vocabulary)
+    write_folder(folder, module.state_dict(), config, vocabulary=vocabulary, task=task)
 
 
 def write_folder(
@@ -50,6 +57,7 @@ def write_folder(
     config: UniterConfig,
     *,
     vocabulary: Vocabulary | None = None,
+    task: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model folder beside its place and rename it: at no moment does `folder` hold half a model.
 
@@ -64,6 +72,8 @@ def write_folder(
     described: dict[str, Any] = {"format": FORMAT, **config.to_dict()}
     if vocabulary is not None:
         described["vocabulary"] = vocabulary.to_dict()
+    if task is not None:
+        described["task"] = dict(task)
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     beside.mkdir(parents=True)
     try:
@@ -94,12 +104,13 @@ def load_folder(source: str | PathLike[str]) -> ModelFolder:
             f"{file} has format {kind!r}, expected {FORMAT!r}: `uniter convert` makes a model folder of an official "
             "checkpoint or of BERT's weights"
         )
-    vocabulary = described.pop("vocabulary", None)
+    vocabulary, task = described.pop("vocabulary", None), described.pop("task", None)
     try:
         return ModelFolder(
             config=UniterConfig.from_dict(described),
             tensors=read_tensors(folder / WEIGHTS),
             vocabulary=None if vocabulary is None else Vocabulary.from_dict(vocabulary),
+            task=task,
         )
     except CheckpointError:
         raise
