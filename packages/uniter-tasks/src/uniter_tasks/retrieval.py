@@ -1,6 +1,6 @@
-"""Zero-shot retrieval by the matching head: scores of every text with every image, and recall.
+"""Zero-shot retrieval by the matching head: scores of every text with every image.
 
-T texts, I images, Q queries, C candidates.
+T texts, I images.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from uniter_core import Sample, pack
 from uniter_tasks.inference import evaluating, unit_groups
 from uniter_tasks.pretraining import PretrainingModel
 
-__all__ = ["recall_at", "score_grid"]
+__all__ = ["score_grid"]
 
 
 def score_grid(
@@ -51,37 +51,6 @@ def score_grid(
             scores[order[group]] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
             progress(done, len(groups))
     return scores.reshape(sizes.shape)
-
-
-def recall_at(scores: NDArray[np.floating], truth: NDArray[np.bool_], k: int) -> float:
-    """Share of the queries that find a true candidate among their k best. A wrong candidate with the same score stands
-    before the true one, so a model that gives everything one score finds nothing.
-
-    Args:
-        scores: (Q, C), higher is better.
-        truth: (Q, C) bool, at least one true candidate a row.
-        k: candidates looked at.
-
-    Raises:
-        ValueError: shapes differ, a score is not finite, k < 1, or a query has no true candidate.
-
-    >>> scores = np.array([[0.9, 0.1, 0.3], [0.5, 0.5, 0.2]])
-    >>> truth = np.array([[True, False, False], [True, False, False]])
-    >>> recall_at(scores, truth, 1), recall_at(scores, truth, 2)
-    (0.5, 1.0)
-    """
-    scores, truth = np.asarray(scores), np.asarray(truth, dtype=bool)
-    if scores.ndim != 2 or scores.shape != truth.shape:
-        raise ValueError(f"truth: expected the (Q, C) shape of scores {scores.shape}, got {truth.shape}")
-    if k < 1:
-        raise ValueError(f"k: expected at least 1, got {k}")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores: expected finite numbers only")
-    if not truth.any(axis=1).all():
-        raise ValueError(f"truth: query {int(np.argmin(truth.any(axis=1)))} has no true candidate")
-    best = np.where(truth, scores, -np.inf).max(axis=1, keepdims=True)
-    before = ((scores >= best) & ~truth).sum(axis=1)
-    return float((before < k).mean())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
