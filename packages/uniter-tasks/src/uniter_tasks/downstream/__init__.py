@@ -1,0 +1,24 @@
+"""The six downstream tasks: layout, head, loss and answers of each, and the model that is fine-tuned."""
+
+from uniter_tasks.downstream.hard_negatives import hard_negatives
+from uniter_tasks.downstream.model import DownstreamModel
+from uniter_tasks.downstream.retrieval import group, match_scores
+from uniter_tasks.downstream.settings import TaskSettings
+from uniter_tasks.downstream.task import Task
+from uniter_tasks.downstream.tasks import TASKS, task
+from uniter_tasks.downstream.vcr import pretraining_sample
+from uniter_tasks.downstream.vqa import answer_scores, build_answers
+
+__all__ = [
+    "TASKS",
+    "DownstreamModel",
+    "Task",
+    "TaskSettings",
+    "answer_scores",
+    "build_answers",
+    "group",
+    "hard_negatives",
+    "match_scores",
+    "pretraining_sample",
+    "task",
+]
