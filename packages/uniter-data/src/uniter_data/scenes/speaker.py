@@ -12,7 +12,22 @@ import numpy as np
 from uniter_data.scenes.lexicon import CURTAIN, NAMES, PLACES, RELATIONS
 from uniter_data.scenes.world import CANVAS, Scene, pick
 
-__all__ = ["ATTRIBUTE", "FUNCTION", "NOBODY", "NOUN", "Speaker", "Word", "relations", "say", "text_of"]
+__all__ = [
+    "ATTRIBUTE",
+    "FUNCTION",
+    "NEAR",
+    "NOBODY",
+    "NOUN",
+    "SPOKEN_ORDER",
+    "VOWELS",
+    "Speaker",
+    "Word",
+    "middle",
+    "relations",
+    "say",
+    "spoken",
+    "text_of",
+]
 
 NOBODY = -1
 FUNCTION, NOUN, ATTRIBUTE = 0, 1, 2
@@ -46,6 +61,12 @@ def text_of(sentence: Sequence[Word]) -> str:
     return " ".join(word.text for word in sentence)
 
 
+def spoken(rng: np.random.Generator, attribute: str, value: str) -> str:
+    """A word for an attribute's value, more often the usual one."""
+    first, *others = NAMES[attribute][value]
+    return first if not others or rng.random() < USUAL_NAME else pick(rng, others)
+
+
 class Speaker:
     """Speaks of one scene; every choice comes from `rng`."""
 
@@ -64,8 +85,7 @@ class Speaker:
 
     def name(self, attribute: str, value: str) -> str:
         """A word for an attribute's value, more often the usual one."""
-        first, *others = NAMES[attribute][value]
-        return first if not others or self.rng.random() < USUAL_NAME else pick(self.rng, others)
+        return spoken(self.rng, attribute, value)
 
     def noun_phrase(
         self, number: int, *, article: str = "", colour: float = 0.8, texture: float = 0.3, size: float = 0.2
@@ -102,7 +122,7 @@ class Speaker:
 
     def place(self, number: int) -> list[Word]:
         """Where in the picture a thing is, by thirds."""
-        x, y = _middle(self.scene, number)
+        x, y = middle(self.scene, number)
         row, column = (min(2, int(3 * at / CANVAS)) for at in (y, x))
         return say(pick(self.rng, PLACES[row, column]))
 
@@ -127,7 +147,7 @@ class Speaker:
 
 def relations(scene: Scene, one: int, other: int) -> tuple[str, ...]:
     """The keys of `RELATIONS` that hold: the side, on a diagonal both sides, on which `one` is of `other`; nearness."""
-    (x1, y1), (x2, y2) = _middle(scene, one), _middle(scene, other)
+    (x1, y1), (x2, y2) = middle(scene, one), middle(scene, other)
     dx, dy = x1 - x2, y1 - y2
     across, along = ("left" if dx < 0 else "right"), ("above" if dy < 0 else "below")
     if abs(dx) > CLEARLY * abs(dy):
@@ -137,6 +157,12 @@ def relations(scene: Scene, one: int, other: int) -> tuple[str, ...]:
     else:
         sides = (across, along)
     return (*sides, "near") if math.hypot(dx, dy) < NEAR else sides
+
+
+def middle(scene: Scene, number: int) -> tuple[float, float]:
+    """Of a thing's box, in pixels."""
+    x1, y1, x2, y2 = scene.boxes[number]
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -149,8 +175,3 @@ def _goes_without_saying(value: str) -> bool:
 
 def _article(article: str, following: str) -> list[Word]:
     return say("an" if article == "a" and following[0] in VOWELS else article)
-
-
-def _middle(scene: Scene, number: int) -> tuple[float, float]:
-    x1, y1, x2, y2 = scene.boxes[number]
-    return (x1 + x2) / 2, (y1 + y2) / 2
