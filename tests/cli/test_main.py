@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from uniter_cli.recipe import shipped_recipes
+from uniter_cli.recipe_files import shipped_recipes
 
 HEAVY = ("torch", "numpy", "accelerate", "matplotlib", "zarr", "tokenizers", "rich.progress")
 

@@ -70,3 +70,18 @@ def test_torch_adamw_is_the_released_one_but_for_eps(golden_dir):
         parameter.grad = gradient.clone()
         optimizer.step()
         torch.testing.assert_close(parameter.detach(), after, atol=5e-5, rtol=0)
+
+
+def test_heads_may_learn_faster() -> None:
+    model = nn.ModuleDict({"encoder": nn.Linear(3, 3), "heads": nn.ModuleDict({"vqa": nn.Linear(3, 2)})})
+    plain = build_optimizer(model, OptimizerRecipe())
+    assert [group["multiplier"] for group in plain.param_groups] == [1.0, 1.0]
+    faster = build_optimizer(model, OptimizerRecipe(head_multiplier=10))
+    by_parameter = {id(p): group["multiplier"] for group in faster.param_groups for p in group["params"]}
+    assert {name: by_parameter[id(p)] for name, p in model.named_parameters()} == {
+        "encoder.weight": 1.0,
+        "encoder.bias": 1.0,
+        "heads.vqa.weight": 10,
+        "heads.vqa.bias": 10,
+    }
+    assert {group["weight_decay"] for group in faster.param_groups if group["multiplier"] == 10} == {0.01, 0.0}

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from uniter_cli.errors import UsageError
-from uniter_cli.recipe import Recipe, load_recipe, override, shipped_recipes, to_toml
+from uniter_cli.recipe import Recipe
+from uniter_cli.recipe_files import load_recipe, override, shipped_recipes, to_toml
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))

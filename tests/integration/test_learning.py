@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from uniter_cli.recipe import load_recipe
+from uniter_cli.recipe_files import load_recipe
 
 # How far accuracy must rise above both: about two thirds of the least rise of seeds 1, 2 and 3 (itm .33, mlm .57,
 # mrc and mrc-kl .28; the error of mrfr fell by .08, the gap between distances grew by 1.1).

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from uniter_cli.commands.pretrain import resolve
-from uniter_cli.recipe import shipped_recipes
+from uniter_cli.recipe_files import shipped_recipes
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from uniter_cli.errors import RunError, UsageError
+from uniter_cli.fit import StepReport
 
 __all__ = ["Position", "newest_checkpoint", "restore", "save"]
 
@@ -27,6 +28,14 @@ class Position:
     units: int = 0
     slots: int = 0
     streams: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def advance(self, report: StepReport, *, processes: int) -> None:
+        """Move past a step that `processes` processes made alike."""
+        self.step = report.step + 1
+        self.streams[report.stream] = report.position
+        self.seconds += report.seconds
+        self.units += report.units * processes
+        self.slots += report.slots * processes
 
 
 def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: int) -> Path:

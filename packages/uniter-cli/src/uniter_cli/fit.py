@@ -84,7 +84,7 @@ def fit(
     for step, parts, waited in _steps(batches, first_step, recipe.batch.accumulation):
         lr = learning_rate(recipe.optimizer, step, recipe.steps)
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["multiplier"]
         loss = _backward(model, accelerator, parts)
         # under fp16 the scaler itself skips a step whose scaled gradients overflow
         norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)

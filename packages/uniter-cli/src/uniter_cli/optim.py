@@ -1,7 +1,5 @@
 """AdamW over the right parameters, and the learning rate as a pure function of the step."""
 
-from collections.abc import Iterable
-
 import torch
 from torch import nn
 
@@ -35,17 +33,28 @@ def decayed_names(model: nn.Module, rule: str) -> set[str]:
 
 
 def build_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
-    """Fused AdamW with two groups: decayed and spared parameters.
+    """Fused AdamW with two groups each for the encoder and the heads: decayed and spared parameters.
+
+    A group's `multiplier` scales the step's learning rate.
 
     torch's AdamW adds eps after the bias correction and decays before the update; the released one adds eps before
     and decays after. The difference vanishes within the first hundreds of steps.
     """
     decayed = decayed_names(model, recipe.decayed)
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    heads = {name for name, _ in trained if name.startswith("heads.")}
+    if recipe.head_multiplier == 1:
+        heads = set()
     groups = [
-        {"params": _named(trained, decayed, inside=True), "weight_decay": recipe.weight_decay},
-        {"params": _named(trained, decayed, inside=False), "weight_decay": 0.0},
+        {
+            "params": [p for name, p in trained if (name in heads) == of_head and (name in decayed) == decays],
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            "multiplier": recipe.head_multiplier if of_head else 1.0,
+        }
+        for of_head in (False, True)
+        for decays in (True, False)
     ]
+    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
 
 
@@ -60,7 +69,3 @@ def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
     if done <= warmup:
         return recipe.lr * done / warmup
     return recipe.lr * max(0.0, (steps - done) / max(1.0, steps - warmup))
-
-
-def _named(named: Iterable[tuple[str, nn.Parameter]], chosen: set[str], *, inside: bool) -> list[nn.Parameter]:
-    return [parameter for name, parameter in named if (name in chosen) == inside]

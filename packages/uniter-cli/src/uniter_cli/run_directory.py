@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from uniter_cli.errors import UsageError
-from uniter_cli.recipe import Recipe, load_recipe, to_toml
+from uniter_cli.recipe import Recipe
+from uniter_cli.recipe_files import load_recipe, to_toml
 
 __all__ = ["RunDirectory", "write_text"]
 

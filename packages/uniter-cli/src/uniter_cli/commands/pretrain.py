@@ -82,7 +82,7 @@ def resolve(
     """
     from dataclasses import replace
 
-    from uniter_cli.recipe import load_recipe, override
+    from uniter_cli.recipe_files import load_recipe, override
     from uniter_cli.sources import parse_data_arguments
 
     recipe = load_recipe(name)

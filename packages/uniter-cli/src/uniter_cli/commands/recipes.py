@@ -15,7 +15,7 @@ def list_recipes() -> None:
     from rich.table import Table
 
     from uniter_cli.display import console
-    from uniter_cli.recipe import load_recipe, shipped_recipes
+    from uniter_cli.recipe_files import load_recipe, shipped_recipes
 
     table = Table("recipe", "what it does", "steps", box=None, pad_edge=False)
     for name in shipped_recipes():
@@ -27,6 +27,6 @@ def list_recipes() -> None:
 @app.command("show")
 def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's name or a TOML file.")]) -> None:
     """Every value of a recipe, defaults included, as TOML."""
-    from uniter_cli.recipe import load_recipe, to_toml
+    from uniter_cli.recipe_files import load_recipe, to_toml
 
     typer.echo(to_toml(load_recipe(name)), nl=False)

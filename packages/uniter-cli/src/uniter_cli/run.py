@@ -1,0 +1,191 @@
+"""The course of a run of any kind: begin or resume, train, measure, save, test once, sum up."""
+
+import json
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from uniter_cli import checkpoint
+from uniter_cli.curves import draw_curves
+from uniter_cli.display import console
+from uniter_cli.errors import RunError, UsageError
+from uniter_cli.fit import StepReport, fit
+from uniter_cli.loader import Job
+from uniter_cli.logbook import Logbook
+from uniter_cli.optim import build_optimizer
+from uniter_cli.recipe import Recipe
+from uniter_cli.run_directory import RunDirectory, write_text
+from uniter_cli.summary import RunResult, markdown, show
+from uniter_tasks import TaskBatch
+
+__all__ = ["Busy", "Plan", "Work", "run"]
+
+Busy = Callable[[str], Callable[[int, int], None]]
+"""Gives, for a named piece of work, a progress callback `(done, total)`."""
+
+
+class Plan(Protocol):
+    """The micro-batches of a run, from any step on."""
+
+    def seek(self, step: int, positions: Mapping[str, dict[str, int]]) -> None:
+        """Go on at `step`, each stream where a checkpoint left it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a kind of run brings to the course that all runs have in common.
+
+    Attributes:
+        model: to be trained; called as `model(name, batch)`, returns a `Loss`.
+        plan: what is trained on, in which order.
+        loader: opens the stream of this process's micro-batches, from where the plan stands.
+        validate: the prepared model → metrics of the validation split; empty where there is none.
+        baselines: what constant answers reach, by the same names.
+        test: metrics of the test split, looked at once; empty where there is none.
+        save: writes the finished model into a folder.
+    """
+
+    model: nn.Module
+    plan: Plan
+    loader: Callable[[], Iterable[tuple[Job, TaskBatch]]]
+    validate: Callable[[nn.Module, Busy], dict[str, float]]
+    baselines: Callable[[], dict[str, float]]
+    test: Callable[[Busy], dict[str, float]]
+    save: Callable[[Path], None]
+
+
+def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resume: bool = False) -> RunResult:
+    """Train as the recipe says, in `out`.
+
+    Args:
+        recipe: everything that decides the numbers.
+        out: the run's directory; new, or with `resume` one that holds an unfinished run of this recipe.
+        accelerator: the process group.
+        work: what this kind of run does.
+        resume: go on from the newest whole checkpoint.
+
+    Returns:
+        What was measured (on every process the same).
+
+    Raises:
+        UsageError, RunError: there is no room, another run is in the way, or a loss is not finite.
+    """
+    directory = RunDirectory(out)
+    _check_space(out, work.model, recipe)
+    model, optimizer = accelerator.prepare(work.model, build_optimizer(work.model, recipe.optimizer))
+    position = _begin(directory, recipe, work.plan, accelerator, resume=resume)
+    with Logbook(
+        directory,
+        steps=recipe.steps,
+        first_step=position.step,
+        log_every=recipe.save.log_every,
+        main=accelerator.is_main_process,
+    ) as logbook:
+
+        def validate(step: int) -> None:
+            metrics = work.validate(model, logbook.busy)
+            if metrics:
+                logbook.measured(step, metrics)
+
+        def after_step(report: StepReport) -> None:
+            position.advance(report, processes=accelerator.num_processes)
+            logbook.step(report, scale_units=accelerator.num_processes)
+            last = position.step == recipe.steps
+            if last or (recipe.validation.every and position.step % recipe.validation.every == 0):
+                validate(report.step)
+            if last or position.step % recipe.save.every == 0:
+                checkpoint.save(accelerator, directory.checkpoints, position, keep=recipe.save.keep)
+
+        if position.step == 0:
+            validate(-1)
+        fit(model, optimizer, accelerator, work.loader(), recipe, first_step=position.step, after_step=after_step)
+        result = _finish(recipe, directory, accelerator, work, position, logbook)
+    if accelerator.is_main_process:
+        show(result, recipe, console)
+    accelerator.end_training()
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    recipe: Recipe,
+    directory: RunDirectory,
+    accelerator: Accelerator,
+    work: Work,
+    position: checkpoint.Position,
+    logbook: Logbook,
+) -> RunResult:
+    """Save the model, look at the test split once, write the summary."""
+    if accelerator.is_main_process:
+        work.save(directory.model)
+    test = work.test(logbook.busy)
+    measured = [r["metrics"] for r in directory.records() if r["kind"] == "validation"]
+    result = RunResult(
+        before=measured[0] if measured else {},
+        after=measured[-1] if measured else {},
+        baselines=work.baselines(),
+        test=test,
+        seconds=position.seconds,
+        units=position.units,
+        utilisation=position.units / max(position.slots, 1),
+        parameters=sum(parameter.numel() for parameter in work.model.parameters()),
+        peak_memory=_peak_memory(),
+    )
+    if accelerator.is_main_process:
+        write_text(directory.results, json.dumps(asdict(result), indent=2) + "\n")
+        write_text(directory.summary, markdown(result, recipe))
+        draw_curves(directory.records(), directory.curves)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _begin(
+    directory: RunDirectory, recipe: Recipe, plan: Plan, accelerator: Accelerator, *, resume: bool
+) -> checkpoint.Position:
+    """A new directory, or the position of the newest checkpoint of an old one."""
+    if not resume:
+        if accelerator.is_main_process:
+            directory.begin(recipe)
+        accelerator.wait_for_everyone()
+        return checkpoint.Position()
+    newest = checkpoint.newest_checkpoint(directory.checkpoints)
+    position = checkpoint.restore(accelerator, newest) if newest else checkpoint.Position()
+    if position.step >= recipe.steps and directory.results.exists():
+        raise UsageError(f"{directory.path} is finished: see {directory.summary}")
+    plan.seek(position.step, position.streams)
+    if accelerator.is_main_process:
+        directory.rewind(position.step)
+        console.print(f"resuming {directory.path} at step {position.step} of {recipe.steps}", highlight=False)
+    accelerator.wait_for_everyone()
+    return position
+
+
+def _check_space(out: Path, model: nn.Module, recipe: Recipe) -> None:
+    """Refuse to start where the checkpoints (weights and two moments each, one more than are kept) do not fit."""
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    needed = weights * (3 * (recipe.save.keep + 1) + 1)
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise RunError(
+            f"{out}: the run's checkpoints need {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free: "
+            "make room, choose another --out, or keep fewer (--set save.keep=1)"
+        )
+
+
+def _peak_memory() -> int:
+    """Bytes: of the device where there is one, else of the process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
