@@ -7,8 +7,9 @@ from rich.progress import Progress
 
 from uniter_cli.display import console, progress_callback
 from uniter_cli.engine import build_accelerator, seed_everything
-from uniter_cli.loader import TrainingPlan, batch_loader
+from uniter_cli.loader import batch_loader
 from uniter_cli.model import build_model, build_settings
+from uniter_cli.pair_batches import PairBatches, TrainingPlan
 from uniter_cli.probes import evaluate
 from uniter_cli.recipe import Recipe
 from uniter_cli.run import Work, run
@@ -53,9 +54,8 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         model=model,
         plan=plan,
         loader=lambda: batch_loader(
-            sources.train,
+            PairBatches(sources.train, settings),
             plan,
-            settings,
             workers=recipe.batch.workers,
             pin_memory=accelerator.device.type == "cuda",
         ),

@@ -7,7 +7,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from uniter_cli.loader import Job, batch_loader, validation_jobs
+from uniter_cli.loader import Job, batch_loader
+from uniter_cli.pair_batches import PairBatches, mismatch_probability, validation_jobs
 from uniter_cli.recipe import ValidationRecipe
 from uniter_data import PairDataset
 from uniter_tasks import MajorityBaseline, ObjectiveSettings, objective
@@ -47,12 +48,12 @@ def measure(
         datasets,
         objectives,
         recipe,
-        mismatch=lambda task: 1.0 if another_picture else _mismatch(task, settings),
+        mismatch=lambda task: 1.0 if another_picture else mismatch_probability(task, settings),
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
     with torch.no_grad():
-        for done, (job, batch) in enumerate(batch_loader(datasets, jobs, settings), start=1):
+        for done, (job, batch) in enumerate(batch_loader(PairBatches(datasets, settings), jobs), start=1):
             loss = model(job.objective, batch.to(accelerator.device))
             for metric, value in loss.logged.items():
                 sums[f"{job.dataset}/{job.objective}/{metric}"] += value
@@ -72,8 +73,8 @@ def baselines(
     for task in objectives:
         overall = MajorityBaseline(objective(task).baselines)
         own = {name: MajorityBaseline(objective(task).baselines) for name in datasets}
-        jobs = _jobs(datasets, [task], recipe, mismatch=lambda task: _mismatch(task, settings))
-        for job, batch in batch_loader(datasets, jobs, settings):
+        jobs = _jobs(datasets, [task], recipe, mismatch=lambda task: mismatch_probability(task, settings))
+        for job, batch in batch_loader(PairBatches(datasets, settings), jobs):
             overall.update(batch)
             own[job.dataset].update(batch)
         for prefix, baseline in (("", overall), *((f"{name}/", each) for name, each in own.items())):
@@ -110,10 +111,6 @@ def _jobs(
             world_size=world_size,
         )
     ]
-
-
-def _mismatch(task: str, settings: ObjectiveSettings) -> float:
-    return settings.mismatch_probability if objective(task).mismatched else 0.0
 
 
 def _means(accelerator: Accelerator, sums: dict[str, Tensor]) -> dict[str, float]:
