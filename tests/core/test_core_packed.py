@@ -132,3 +132,10 @@ def test_bad_batches_are_refused(changes: dict[str, torch.Tensor], message: str)
     batch = pack([make_sample(2, 1), make_sample(1, 2)])
     with pytest.raises(ValueError, match=message):
         replace(batch, **changes)
+
+
+def test_half_precision_features_are_packed_under_autocast() -> None:
+    sample = make_sample(2, 3)
+    half = replace(sample, region_features=sample.region_features.half())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert pack([half, half]).region_features.dtype == torch.float16

@@ -1,15 +1,18 @@
-"""Small synthetic pairs in which words and regions are related, and a model for them.
+"""Small synthetic pairs in which words and regions are related, examples of every downstream task, models for both.
 
 B pairs, W words, R regions, D feature width, C classes.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from uniter_core import Sample, UniterConfig, Vocabulary, key_of
+from uniter_core import Example, ImageRegions, Sample, UniterConfig, Vocabulary, key_of
 from uniter_tasks import ObjectiveSettings, PretrainingModel
+from uniter_tasks.downstream import DownstreamModel, TaskSettings
 
 REGION_DIM, NUM_CLASSES = 12, 7
 FIRST_NOUN, FUNCTION_WORDS = 10, (5, 6, 7, 8)
@@ -81,3 +84,67 @@ def tiny_config() -> UniterConfig:
 @pytest.fixture
 def model(tiny_config: UniterConfig, settings: ObjectiveSettings) -> PretrainingModel:
     return PretrainingModel(tiny_config, settings, seed=3)
+
+
+# ---------------------------------------------------------------------------------------- examples of downstream tasks
+
+ANSWERS = ("yes", "no", "red", "2", "dog")
+Draw = Callable[..., list[Example]]
+
+
+def draw_image(generator: torch.Generator, name: str) -> ImageRegions:
+    regions = int(torch.randint(2, 7, (), generator=generator))
+    return ImageRegions(
+        features=torch.randn(regions, REGION_DIM, generator=generator).half(),
+        boxes=torch.rand(regions, 7, generator=generator),
+        id=name,
+    )
+
+
+def draw_example(generator: torch.Generator, task: str, number: int) -> Example:
+    """Texts and images of other sizes each, with labels."""
+
+    def integer(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    num_texts = {"vcr": 9, "retrieval": integer(1, 4)}.get(task, 1)
+    num_images = {"nlvr2": 2, "retrieval": integer(2, 4)}.get(task, 1)
+    images = tuple(draw_image(generator, f"image-{number}-{place}") for place in range(num_images))
+    annotations = {
+        "vqa": {"answers": [(*ANSWERS, "rare")[integer(0, 6)] for _ in range(10)]},
+        "snli-ve": {"label": ("entailment", "neutral", "contradiction")[integer(0, 3)]},
+        "nlvr2": {"label": bool(integer(0, 2))},
+        "vcr": {"answer_label": integer(0, 4), "rationale_label": integer(0, 4)},
+        "refexp": {"target": integer(0, images[0].num_regions)},
+        "retrieval": {},
+    }
+    return Example(
+        id=f"{task}-{number}",
+        texts=tuple(torch.randint(5, 40, (integer(1, 6),), generator=generator) for _ in range(num_texts)),
+        images=images,
+        annotation=annotations[task],
+        key=number,
+    )
+
+
+@pytest.fixture(scope="session")
+def draw_examples() -> Draw:
+    """draw_examples(task, count, seed=0)."""
+
+    def draw(task: str, count: int, seed: int = 0) -> list[Example]:
+        generator = torch.Generator().manual_seed(key_of("examples", seed))
+        return [draw_example(generator, task, number) for number in range(count)]
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_model(tiny_config: UniterConfig) -> Callable[..., DownstreamModel]:
+    """make_model(task, seed=3, **settings): in evaluation mode, with a head that does not start near zero."""
+
+    def make(task: str, *, seed: int = 3, config: UniterConfig = tiny_config, **settings: Any) -> DownstreamModel:
+        answers = ANSWERS if task == "vqa" else ()
+        told = TaskSettings(vocabulary=VOCABULARY, **({"answers": answers} | settings))
+        return DownstreamModel(replace(config, initializer_range=0.3), task, told, seed=seed).eval()
+
+    return make

@@ -196,11 +196,13 @@ def pack(samples: Sequence[Sample]) -> PackedBatch:
     region_lengths = torch.tensor([sample.num_regions for sample in samples])
     words, regions = int(text_lengths.sum()), int(region_lengths.sum())
     first_words = (text_lengths.cumsum(0) - text_lengths).repeat_interleave(text_lengths)
+    with torch.autocast("cpu", enabled=False):  # under which float16 cannot be concatenated
+        features = torch.cat([sample.region_features for sample in samples])
     return PackedBatch(
         token_ids=torch.cat([sample.token_ids for sample in samples]),
         token_positions=torch.arange(words) - first_words,
         token_types=_types([sample.token_types for sample in samples], text_lengths, default=0),
-        region_features=torch.cat([sample.region_features for sample in samples]),
+        region_features=features,
         region_boxes=torch.cat([sample.region_boxes for sample in samples]),
         region_types=_types([sample.region_types for sample in samples], region_lengths, default=1),
         region_masked=torch.zeros(regions, dtype=torch.bool),

@@ -84,4 +84,5 @@ def expect(example: Example, *, texts: int, images: int) -> None:
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+    with torch.autocast("cpu", enabled=False):  # under which float16 cannot be concatenated
+        return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
