@@ -9,6 +9,7 @@ from uniter_tasks.predictions.formats import (
     prediction_format,
     read_official,
     save_predictions,
+    score,
     score_predictions,
 )
 from uniter_tasks.predictions.predictions import Predictions
@@ -29,5 +30,6 @@ __all__ = [
     "read_official",
     "save_archive",
     "save_predictions",
+    "score",
     "score_predictions",
 ]

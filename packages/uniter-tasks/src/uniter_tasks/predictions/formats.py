@@ -21,6 +21,7 @@ __all__ = [
     "prediction_format",
     "read_official",
     "save_predictions",
+    "score",
     "score_predictions",
 ]
 
@@ -100,8 +101,30 @@ def score_predictions(
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged or of another task; an id is missing, doubled or unknown; a record has no label.
     """
-    expected = prediction_format(task)
+    prediction_format(task)
     found = _from_archive(task, path) if path.suffix == ".npz" else read_official(task, path)
+    return _scored(task, found, records, options, str(path))
+
+
+def score(
+    predictions: Predictions, records: Sequence[Mapping[str, Any]], options: ScoreOptions | None = None
+) -> dict[str, Any]:
+    """The same of predictions in memory.
+
+    Raises:
+        ValueError: as `score_predictions`.
+    """
+    found = dict(zip(predictions.ids, decode_predictions(predictions), strict=True))
+    return _scored(predictions.task, found, records, options, "predictions")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _scored(
+    task: str, found: Mapping[str, Any], records: Sequence[Mapping[str, Any]], options: ScoreOptions | None, origin: str
+) -> dict[str, Any]:
+    expected = prediction_format(task)
     for number, record in enumerate(records):
         if expected.id_field not in record:
             raise ValueError(f"record {number}: expected an annotation of {task}, it has no {expected.id_field!r}")
@@ -109,12 +132,9 @@ def score_predictions(
     if not ids:
         raise ValueError("records: expected at least one, got none")
     refuse_doubled(ids, "records")
-    match_ids(found, ids, str(path))
+    match_ids(found, ids, origin)
     answers = [found[name] for name in ids]
     return {"task": task, "examples": len(ids)} | expected.score(answers, records, options or ScoreOptions())
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _from_archive(task: str, path: Path) -> dict[str, Any]:
