@@ -25,12 +25,14 @@ namespace {
 template <class T> void solve_pair(const Request<T>& request, std::int64_t pair, Arena& arena) {
     arena.clear();
     Problem<T> problem(request, pair, arena);
-    if (!problem.words || !problem.regions) return problem.finish_without_plan(0);
-    if (!problem.reduce()) return problem.finish_without_plan(std::numeric_limits<T>::quiet_NaN());
+    if (!problem.words || !problem.regions) return problem.finish_empty();
+    if (!problem.reduce()) return problem.finish_not_finite();
 
     const std::int64_t* powers = request.powers;
     std::int64_t stage = 0;
-    auto in_reach = [&] { return stage < request.stages && powers[stage] * problem.largest <= largest_scaling_exponent; };
+    auto in_reach = [&] {
+        return stage < request.stages && double(powers[stage]) * problem.largest <= largest_scaling_exponent;
+    };
     auto run_stage = [&](auto& loop) {
         const bool last = stage + 1 == request.stages;
         const double next = last ? 1 : double(powers[stage + 1]) / double(powers[stage]);

@@ -11,7 +11,7 @@
 template <class T> class LogLoop {
 public:
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
-        return 4 * (padded(words, lanes<T>) + padded(regions, lanes<T>)) * sizeof(double) + 32 * vector_bytes;
+        return 4 * (padded(words, lanes<T>) + padded(regions, lanes<T>)) * sizeof(double) + 32 * alignment;
     }
 
     // Goes on from the problem's logarithms.
@@ -24,8 +24,8 @@ public:
     void run(std::int64_t count, double power, double next, bool last) {
         for (std::int64_t t = 1; t <= count; ++t) {  // line 4
             const bool first = p.power == 0;
-            p.power += power;                                          // line 5
-            for (std::int64_t k = 1; k <= p.request.inner; ++k) {      // line 6
+            p.power += power;                                      // line 5
+            for (std::int64_t k = 1; k <= p.request.inner; ++k) {  // line 6
                 const double relaxation = first && k == 1 ? 1 : p.request.relaxation;
                 sum_over_words();
                 update(regions, relaxation);  // line 7
@@ -54,7 +54,8 @@ private:
         double *target, *log, *expected, *largest, *sum;
     };
 
-    Side side(Arena& arena, std::int64_t size, std::int64_t real, const double* weights, double* log, double* expected) {
+    static Side side(Arena& arena, std::int64_t size, std::int64_t real, const double* weights, double* log,
+                     double* expected) {
         size = padded(size, lanes<double>);
         Side s{size, arena.take<double>(size), log, expected, arena.take<double>(size), arena.take<double>(size)};
         for (std::int64_t i = 0; i < size; ++i) {
@@ -114,9 +115,9 @@ private:
         }
     }
 
-    static constexpr double lowest = -80;            // of an exponent, relative to the largest
-    static constexpr double log_most = 1e304;        // too strong a relaxation diverges, but not to NaN
-    static constexpr double log_nothing = -1e305;    // beyond every cost that `reduce` lets pass
+    static constexpr double lowest = -80;          // of an exponent, relative to the largest
+    static constexpr double log_most = 1e304;      // too strong a relaxation diverges, but not to NaN
+    static constexpr double log_nothing = -1e305;  // beyond every cost that `reduce` lets pass
 
     Problem<T>& p;
     Side words, regions;

@@ -40,15 +40,15 @@ inline std::int64_t padded(std::int64_t size, std::int64_t unit) { return (size 
 class Arena {
 public:
     explicit Arena(std::size_t bytes)
-        : memory_(static_cast<char*>(::operator new(bytes, std::align_val_t(vector_bytes)))) {}
-    ~Arena() { ::operator delete(memory_, std::align_val_t(vector_bytes)); }
+        : memory_(static_cast<char*>(::operator new(bytes, std::align_val_t(alignment)))) {}
+    ~Arena() { ::operator delete(memory_, std::align_val_t(alignment)); }
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
     void clear() { used_ = 0; }
     template <class T> T* take(std::int64_t count) {
         T* taken = reinterpret_cast<T*>(memory_ + used_);
-        used_ += padded(count * sizeof(T), vector_bytes);
+        used_ += padded(count * sizeof(T), alignment);
         return taken;
     }
 
@@ -64,15 +64,15 @@ public:
     std::int64_t rows, columns;   // with padding
     double* exponents;            // X (rows, columns) = C / beta - word_shift - region_shift, at least 0
     double *word_shift, *region_shift;
-    double *word_weights, *region_weights;      // a (rows,), b (columns,)
-    double *word_log, *region_log;              // F, G: log T = F_i + G_j - power X_ij after the last absorption
-    double *word_expected, *region_expected;    // F and G after one more sweep like the last: log S sigma, log D delta
-    double power = 0;                           // of exp(-X) within T
-    double largest = 0;                         // max X
+    double *word_weights, *region_weights;    // a (rows,), b (columns,)
+    double *word_log, *region_log;            // F, G: log T = F_i + G_j - power X_ij, when sigma and delta are absorbed
+    double *word_expected, *region_expected;  // F + log sigma, G + log delta: what one more sweep like the last gives
+    double power = 0;                         // of exp(-X) within T
+    double largest = 0;                       // max X
 
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
         return padded(words, block_rows) * padded(regions, lanes<T>) * sizeof(double) +
-               (padded(words, block_rows) + padded(regions, lanes<T>)) * 7 * sizeof(double) + 32 * vector_bytes;
+               (padded(words, block_rows) + padded(regions, lanes<T>)) * 7 * sizeof(double) + 32 * alignment;
     }
 
     Problem(const Request<T>& request, std::int64_t pair, Arena& arena)
@@ -83,8 +83,10 @@ public:
         rows = padded(words, block_rows), columns = padded(regions, lanes<T>);
         together_ = regions > 0 && region_index_[regions - 1] - region_index_[0] + 1 == regions;
         exponents = arena.take<double>(rows * columns);
-        word_weights = weights(arena, rows, request.word_weights + pair * request.words, word_index_, words);
-        region_weights = weights(arena, columns, request.region_weights + pair * request.regions, region_index_, regions);
+        word_weights = zeros(arena, rows), region_weights = zeros(arena, columns);
+        const T *a = request.word_weights + pair * request.words, *b = request.region_weights + pair * request.regions;
+        for (std::int64_t i = 0; i < words; ++i) word_weights[i] = a[word_index_[i]];
+        for (std::int64_t j = 0; j < regions; ++j) region_weights[j] = b[region_index_[j]];
         for (double** array : {&word_shift, &word_log, &word_expected}) *array = zeros(arena, rows);
         for (double** array : {&region_shift, &region_log, &region_expected, &column_sums_})
             *array = zeros(arena, columns);
@@ -173,21 +175,26 @@ public:
         request.distance[pair_] = T(distance * request.beta);
         request.word_error[pair_] = T(word_error);
         request.region_error[pair_] = T(region_error);
-        write_potential(request.word_potential + pair_ * request.words, request.words, word_index_, words, word_log, word_shift);
-        write_potential(request.region_potential + pair_ * request.regions, request.regions, region_index_, regions, region_log,
-                        region_shift);
+        write_potential(request.word_potential + pair_ * request.words, request.words, word_index_, words, word_log,
+                        word_shift);
+        write_potential(request.region_potential + pair_ * request.regions, request.regions, region_index_, regions,
+                        region_log, region_shift);
     }
 
-    // A pair that has no answer, or needs none: everything 0 but the distance.
-    void finish_without_plan(T distance) {
-        double word_error = 0, region_error = 0;
-        for (std::int64_t i = 0; i < words && distance != 0; ++i) word_error += word_weights[i];
-        for (std::int64_t j = 0; j < regions && distance != 0; ++j) region_error += region_weights[j];
+    // A pair that lacks a side: everything is 0.
+    void finish_empty() {
         words = regions = 0;
         finish([](std::int64_t, T*) {});
-        request.distance[pair_] = distance;
-        request.word_error[pair_] = T(word_error);
-        request.region_error[pair_] = T(region_error);
+    }
+
+    // A pair without an answer: the plan is 0, which misses both marginals, and the distance NaN.
+    void finish_not_finite() {
+        for (std::int64_t i = 0; i < words; ++i) word_shift[i] = 0;
+        for (std::int64_t j = 0; j < columns; ++j) region_shift[j] = 0;
+        finish([this](std::int64_t, T* row) {
+            for (std::int64_t j = 0; j < columns; ++j) row[j] = 0;
+        });
+        request.distance[pair_] = std::numeric_limits<T>::quiet_NaN();
     }
 
 private:
@@ -198,11 +205,6 @@ private:
             found += weights[i] != 0;
         }
         return found;
-    }
-    static double* weights(Arena& arena, std::int64_t count, const T* from, const int* index, std::int64_t found) {
-        double* array = zeros(arena, count);
-        for (std::int64_t i = 0; i < found; ++i) array[i] = from[index[i]];
-        return array;
     }
 
     void write_row(T* to) const {

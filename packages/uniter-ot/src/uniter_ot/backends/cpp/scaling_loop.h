@@ -16,11 +16,10 @@ public:
     static std::size_t bytes(std::int64_t words, std::int64_t regions) {
         std::int64_t rows = padded(words, block_rows), columns = padded(regions, lanes<T>);
         return (3 * rows * columns + 3 * rows * group<T> + 6 * columns) * sizeof(T) + 3 * rows * sizeof(double) +
-               32 * vector_bytes;
+               32 * alignment;
     }
 
-    ScalingLoop(Problem<T>& problem, Arena& arena)
-        : p(problem), rows(p.rows), columns(p.columns) {
+    ScalingLoop(Problem<T>& problem, Arena& arena) : p(problem), rows(p.rows), columns(p.columns) {
         for (T** matrix : {&A, &Q, &X}) *matrix = arena.take<T>(rows * columns);
         for (T** side : {&a, &w, &z_before}) *side = arena.take<T>(rows * group<T>);
         for (T** side : {&b, &y, &D, &D_before, &G, &threshold}) *side = arena.take<T>(columns);
@@ -122,7 +121,7 @@ private:
 
     // Entries that underflow may have to come back: these are taken from log T = F + G - power X again.
     Vector<T> revived(std::int64_t i, std::int64_t first, Vector<T> q) const {
-        alignas(vector_bytes) T entries[lanes<T>];
+        alignas(alignment) T entries[lanes<T>];
         for (std::int64_t l = 0; l < lanes<T>; l += lanes<double>) {
             const std::int64_t j = first + l;
             Doubles log_plan = p.word_log[i] + load(p.region_log + j) - p.power * load(p.exponents + i * columns + j);
@@ -244,10 +243,10 @@ private:
 
     Problem<T>& p;
     const std::int64_t rows, columns;
-    T over = 0;              // relaxation - 1 of the next update
-    T *A, *Q, *X;            // (rows, columns)
-    T *a, *w, *z_before;     // (rows * group): each number repeated in its group
+    T over = 0;                               // relaxation - 1 of the next update
+    T *A, *Q, *X;                             // (rows, columns)
+    T *a, *w, *z_before;                      // (rows * group): each number repeated in its group
     T *b, *y, *D, *D_before, *G, *threshold;  // (columns,)
-    double *S, *S_before, *sigma;  // (rows,) at an absorption
+    double *S, *S_before, *sigma;             // (rows,) at an absorption
     bool sound_ = true;
 };

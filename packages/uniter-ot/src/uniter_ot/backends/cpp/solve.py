@@ -24,6 +24,7 @@ def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Ste
     Raises:
         RuntimeError: there is no kernel on this machine (the message says why), or no memory for its work.
         TypeError: tensors of another dtype or device.
+        ValueError: weights of another shape.
 
     Source: the algorithm in `uniter_ot.backends.solution`; the kernel begins in ``ipot.cpp``.
     """
@@ -41,12 +42,12 @@ def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Ste
             f"{tuple(inputs[1].shape)} and {tuple(inputs[2].shape)}"
         )
     solution = Solution(
-        plan=torch.empty((pairs, words, regions), dtype=dtype),
-        distance=torch.empty(pairs, dtype=dtype),
-        word_error=torch.empty(pairs, dtype=dtype),
-        region_error=torch.empty(pairs, dtype=dtype),
-        word_potential=torch.empty((pairs, words), dtype=dtype),
-        region_potential=torch.empty((pairs, regions), dtype=dtype),
+        plan=cost.new_empty((pairs, words, regions)),
+        distance=cost.new_empty(pairs),
+        word_error=cost.new_empty(pairs),
+        region_error=cost.new_empty(pairs),
+        word_potential=cost.new_empty((pairs, words)),
+        region_potential=cost.new_empty((pairs, regions)),
     )
     counts, powers = _stage_arrays(steps.stages)
     request = Request(

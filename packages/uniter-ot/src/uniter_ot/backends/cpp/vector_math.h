@@ -13,16 +13,19 @@
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-constexpr int vector_bytes = 64;
+constexpr int float_bytes = 64, double_bytes = 64;
+#elif defined(__AVX__)
+constexpr int float_bytes = 32, double_bytes = 32;
 #else
-constexpr int vector_bytes = 32;  // the compiler splits it in two where registers are shorter
+constexpr int float_bytes = 16, double_bytes = 32;  // a block's four rows need four lanes: two registers for doubles
 #endif
+constexpr int alignment = 64;
 
-using Floats = float __attribute__((vector_size(vector_bytes)));
-using Doubles = double __attribute__((vector_size(vector_bytes)));
-using FloatBits = std::int32_t __attribute__((vector_size(vector_bytes)));
-using DoubleBits = std::int64_t __attribute__((vector_size(vector_bytes)));
-using HalfFloats = float __attribute__((vector_size(vector_bytes / 2)));
+using Floats = float __attribute__((vector_size(float_bytes)));
+using Doubles = double __attribute__((vector_size(double_bytes)));
+using FloatBits = std::int32_t __attribute__((vector_size(float_bytes)));
+using DoubleBits = std::int64_t __attribute__((vector_size(double_bytes)));
+using FewFloats = float __attribute__((vector_size(double_bytes / 2)));  // as many as there are Doubles
 
 template <class T> struct Format;
 template <> struct Format<float> {
@@ -42,7 +45,7 @@ template <> struct Format<double> {
     static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
 };
 template <class T> using Vector = typename Format<T>::Vector;
-template <class T> constexpr int lanes = vector_bytes / sizeof(T);
+template <class T> constexpr int lanes = sizeof(Vector<T>) / sizeof(T);
 
 template <class T> inline Vector<T> fill(T value) { return value - Vector<T>{}; }
 
@@ -53,11 +56,11 @@ template <class V, class T> inline void store(T* to, V value) { *reinterpret_cas
 // As many numbers as `Doubles` holds, whatever their type.
 inline Doubles load_wide(const double* from) { return load(from); }
 inline Doubles load_wide(const float* from) {
-    return __builtin_convertvector(*reinterpret_cast<const HalfFloats*>(from), Doubles);
+    return __builtin_convertvector(*reinterpret_cast<const FewFloats*>(from), Doubles);
 }
 inline void store_wide(double* to, Doubles value) { store(to, value); }
 inline void store_wide(float* to, Doubles value) {
-    *reinterpret_cast<HalfFloats*>(to) = __builtin_convertvector(value, HalfFloats);
+    *reinterpret_cast<FewFloats*>(to) = __builtin_convertvector(value, FewFloats);
 }
 
 template <class V> inline V smaller(V x, V y) { return x < y ? x : y; }
@@ -118,13 +121,13 @@ template <class T> inline T largest(Vector<T> x) {
 
 template <class V> inline bool any_below(V x, V y) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-    if constexpr (sizeof(x[0]) == 4) return _mm512_cmp_ps_mask((__m512)x, (__m512)y, _CMP_LT_OQ) != 0;
-    else return _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_LT_OQ) != 0;
+    if constexpr (sizeof(x[0]) == 4) return _mm512_cmp_ps_mask(__m512(x), __m512(y), _CMP_LT_OQ) != 0;
+    else return _mm512_cmp_pd_mask(__m512d(x), __m512d(y), _CMP_LT_OQ) != 0;
 #else
-    auto below = reinterpret_cast<DoubleBits>(x < y);
-    std::int64_t bits = 0;
-    for (int l = 0; l < lanes<double>; ++l) bits |= below[l];
-    return bits != 0;
+    const auto below = x < y;
+    auto any = below[0];
+    for (int l = 1; l < int(sizeof(V) / sizeof(x[0])); ++l) any |= below[l];
+    return any != 0;
 #endif
 }
 
