@@ -13,13 +13,28 @@ from zarr.codecs import Crc32cCodec
 from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.rows import Rows, open_rows
 
-__all__ = ["REGIONS", "STRINGS", "TEXTS", "VERSION", "StoredGroup", "as_strings", "create_strings", "write_strings"]
+__all__ = [
+    "EXAMPLES",
+    "REGIONS",
+    "STRINGS",
+    "TEXTS",
+    "VERSION",
+    "StoredGroup",
+    "as_strings",
+    "create_strings",
+    "write_strings",
+]
 
 REGIONS = "uniter-regions"
 TEXTS = "uniter-texts"
+EXAMPLES = "uniter-examples"
 VERSION = 1
 STRINGS = 1 << 14  # of a chunk
-WRITERS = {REGIONS: "extract or import the regions", TEXTS: "import the texts"}
+WRITERS = {
+    REGIONS: "extract or import the regions",
+    TEXTS: "import the texts",
+    EXAMPLES: "import the annotations",
+}
 
 
 class StoredGroup:
@@ -27,7 +42,7 @@ class StoredGroup:
 
     Args:
         path: folder or URL.
-        format: what it must be: `REGIONS` or `TEXTS`.
+        format: what it must be: `REGIONS`, `TEXTS` or `EXAMPLES`.
 
     Raises:
         ValueError: there is none, it is something else, or a newer version wrote it.
@@ -75,6 +90,9 @@ class StoredGroup:
         if self.attributes["format"] == REGIONS:
             labels = ["labels"] if self.attribute("num_classes") else []
             return ["features", "boxes", "confidence", *labels, "offsets", "image_ids", "image_sizes"]
+        if self.attributes["format"] == EXAMPLES:
+            names = [f"region_ids_{layer}" for layer in range(self.attribute("layers"))]
+            return ["example_ids", "texts", "images", "image_ids", *names, "annotations", "annotation_offsets"]
         annotations: list[str] = self.attribute("annotations")
         return ["token_ids", *annotations, "offsets", "image_index", "groups", "text_ids", "sentences", "image_ids"]
 
