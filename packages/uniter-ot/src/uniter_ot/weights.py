@@ -12,7 +12,7 @@ from uniter_ot.batching import register_folding
 __all__ = ["SUM_TOLERANCE", "check_weights"]
 
 SUM_TOLERANCE = 1e-4
-"""Weights whose sum is this close to 1 were meant to add up to 1: float16 cannot do better."""
+"""Weights whose sum is this close to 1 were meant to add up to 1; of half-precision weights, the rounding of 1 is."""
 
 
 def check_weights(name: str, weights: Tensor, present: Tensor, *, normalised: bool) -> Tensor:
@@ -20,7 +20,8 @@ def check_weights(name: str, weights: Tensor, present: Tensor, *, normalised: bo
 
     Raises:
         TypeError: not a floating-point tensor.
-        ValueError: another shape or device, a present entry negative or not finite, a sum further from 1 than 1e-4.
+        ValueError: another shape or device, a present entry negative or not finite, a sum further from 1 than 1e-4
+            or, in half precision, than the dtype's epsilon.
     """
     check_real(name, weights, "(B, L)")
     if weights.shape != present.shape:
@@ -35,6 +36,7 @@ def check_weights(name: str, weights: Tensor, present: Tensor, *, normalised: bo
 @torch.library.custom_op("uniter_ot::checked_weights", mutates_args=())
 def _checked_weights(weights: Tensor, present: Tensor, name: str, normalised: bool) -> Tensor:
     wide = torch.float32 if weights.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    tolerance = max(SUM_TOLERANCE, torch.finfo(weights.dtype).eps)
     weights = weights.to(wide).masked_fill(~present, 0)
     bad = ~((weights >= 0) & weights.isfinite())
     if bad.any():
@@ -44,7 +46,7 @@ def _checked_weights(weights: Tensor, present: Tensor, name: str, normalised: bo
     if not normalised:
         return weights
     total = weights.sum(1)
-    off = ((total - 1).abs() > SUM_TOLERANCE) & present.any(1)
+    off = ((total - 1).abs() > tolerance) & present.any(1)
     if off.any():
         pair = int(off.nonzero()[0])
         raise ValueError(

@@ -20,6 +20,9 @@ __all__ = ["BLOCK_ENTRIES", "solve"]
 BLOCK_ENTRIES = 200_000
 """Entries (B W R) of a block on the CPU: the loop's arrays of that size stay in the caches."""
 
+LARGEST_WORD_ERROR = 1e-4
+"""What the scaling loop may miss of the words' marginal (L1) before its plan is taken to be lost."""
+
 
 @torch.no_grad()
 def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Steps) -> Solution:
@@ -93,6 +96,12 @@ def _solve_block(cost: Tensor, word_weights: Tensor, region_weights: Tensor, ste
         else:
             plan[rows], state = _iterate(problem.pairs(rows), steps, stages, cost.dtype)
             word_log[rows], region_log[rows] = state.word_log, state.region_log
+    # The words' marginal is exact, unless strong relaxation has driven scalings out of what floats can hold.
+    lost = ~((plan.sum(2) - word_weights).abs().sum(1) < LARGEST_WORD_ERROR)
+    if lost.any():
+        plan[lost], state = _iterate(problem.pairs(lost), steps, 0, cost.dtype)
+        word_log[lost], region_log[lost] = state.word_log, state.region_log
+    word_log, region_log = word_log * (problem.word_weights > 0), region_log * (problem.region_weights > 0)
     step = steps.beta / steps.total_power
     return _measured(
         plan,
@@ -125,7 +134,7 @@ def _measured(
     sound: Tensor,
 ) -> Solution:
     # Where the plan is 0 the cost may be anything: what is absent may be NaN.
-    distance = torch.where(plan > 0, plan * cost, 0).sum((1, 2))
+    distance = torch.where(plan == 0, 0, plan * cost).sum((1, 2))
     return Solution(
         plan=plan.masked_fill_(~sound[:, None, None], 0),
         distance=distance.masked_fill_(~sound, float("nan")),
