@@ -8,7 +8,7 @@ E examples, S samples, W words, R regions.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -226,15 +226,9 @@ def vcr_batch(arrays: Arrays, settings: TaskSettings) -> TaskBatch:
 EXAMPLES: dict[str, Callable[[Arrays], list[Example]]] = {
     "vqa": vqa_examples,
     "ve": ve_examples,
-    "nlvr2_paired": nlvr2_examples,
-    "nlvr2_triplet": nlvr2_examples,
-    "nlvr2_paired_attn": nlvr2_examples,
-    "re_mlp1_cls": re_examples,
-    "re_mlp2_cls": re_examples,
-    "re_mlp1_rank": re_examples,
-    "itr_rank": itr_examples,
-    "itr_hard_from_t": hard_examples,
-    "itr_hard_from_i": hard_examples,
+    "nlvr2": nlvr2_examples,
+    "re": re_examples,
+    "itr": itr_examples,
 }
 
 
@@ -245,9 +239,10 @@ def read(model_dir: Path, name: str) -> Arrays:
 def make_batch(model: DownstreamModel, name: str, arrays: Arrays) -> TaskBatch:
     if name == "vcr":
         return vcr_batch(arrays, model.settings)
-    examples = EXAMPLES[name](arrays)
     if "hard_size" in arrays:
-        examples = hard_negatives(model, examples, keep=int(arrays["hard_size"]), units=100)
+        examples = hard_negatives(model, hard_examples(arrays), keep=int(arrays["hard_size"]), units=100)
+    else:
+        examples = EXAMPLES[name.split("_")[0]](arrays)
     return model.task.collate(examples, model.settings)
 
 
@@ -402,11 +397,3 @@ def test_retrieval_starts_from_the_matching_head(
     assert torch.equal(model.head.weight, tensors["heads.itm.weight"][1:])
     assert torch.equal(model.head.bias, tensors["heads.itm.bias"][1:])
     assert model.notes == ("head rank: the checkpoint's",)
-
-
-def test_the_softmax_loss_of_entailment(model_dir: Path, load_model: Callable[[str, str], DownstreamModel]) -> None:
-    arrays, model = read(model_dir, "ve"), load_model("ve", "sdpa")
-    model.settings = replace(model.settings, loss="softmax")
-    loss = model("snli-ve", make_batch(model, "ve", arrays))
-    scores = torch.from_numpy(arrays["scores"]).log_softmax(1)
-    assert_output(loss.mean, -(scores * torch.from_numpy(arrays["targets"])).sum(1).mean().numpy())

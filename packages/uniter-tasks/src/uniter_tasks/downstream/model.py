@@ -145,7 +145,7 @@ class DownstreamModel(nn.Module):
         Args:
             source: what `save_pretrained` or `uniter convert official` wrote.
             task: its name; empty = as the folder says, which a converted one does not.
-            settings: of the task; None = as the folder says.
+            settings: of the task; None = as the folder says, which always decides the answers if it has any.
             attention: backend of the encoder.
 
         Raises:
@@ -196,15 +196,16 @@ def _recorded(
     name = str(values.pop("name", ""))
     if task and task != name:
         raise ValueError(f"{origin} is a model for {name}, not for {task}")
+    vocabulary = settings.vocabulary if settings else folder.vocabulary
+    if vocabulary is None:
+        raise ValueError(f"{origin} does not say its vocabulary: give settings")
+    _check_vocabulary(folder, vocabulary, origin=origin)
+    recorded = TaskSettings.from_dict(values, vocabulary=vocabulary)
     if settings is None:
-        if folder.vocabulary is None:
-            raise ValueError(f"{origin} does not say its vocabulary: give settings")
-        return name, TaskSettings.from_dict(values, vocabulary=folder.vocabulary)
-    _check_vocabulary(folder, settings.vocabulary, origin=origin)
-    recorded = TaskSettings.from_dict(values, vocabulary=settings.vocabulary)
+        return name, recorded
     wanted = task_called(name).resolve(settings)
     if wanted.setting != recorded.setting:
         raise ValueError(f"{origin} was made in the setting {recorded.setting!r} of {name}, not in {wanted.setting!r}")
-    if wanted.answers != recorded.answers:
+    if recorded.answers and wanted.answers not in ((), recorded.answers):
         raise ValueError(f"{origin} was made with other answers ({len(recorded.answers)}, not {len(wanted.answers)})")
-    return name, settings
+    return name, replace(settings, answers=recorded.answers)
