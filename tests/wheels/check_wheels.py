@@ -20,7 +20,7 @@ DEPENDENCIES = {
     "uniter-ot": {"torch"},
     "uniter-core": {"torch", "einops", "safetensors", "huggingface-hub"},
     "uniter-data": {"uniter-core", "numpy", "pillow", "zarr", "google-crc32c", "fsspec", "tokenizers"},
-    "uniter-tasks": {"uniter-core", "uniter-ot", "numpy"},
+    "uniter-tasks": {"uniter-core", "uniter-ot", "einops", "numpy"},
     "uniter-cli": {
         "uniter-core", "uniter-ot", "uniter-data", "uniter-tasks",
         "typer", "rich", "accelerate", "matplotlib", "tensorboard", "tomli-w",
