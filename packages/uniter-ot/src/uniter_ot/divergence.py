@@ -14,8 +14,8 @@ closer to the optimum. At (p, q) the right-hand side is, with K = exp(-C / epsil
 
     epsilon / 2 |exp(p / epsilon) a - exp(q / epsilon) b|^2  in the norm of K
 
-(ibid., proof of Theorem 1), which is at least 0 for both costs here. So S is at least 0, and is 0 for identical sets,
-however few the iterations.
+(ibid., proof of Theorem 1), which is at least 0 for both costs here. So S is at least 0 however few the iterations, and
+is 0 for identical sets as soon as p has converged.
 
 Axes: B pairs, W words, R regions, L points of one side, H width of the compared vectors.
 """

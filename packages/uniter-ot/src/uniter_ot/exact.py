@@ -90,9 +90,10 @@ def exact(
             return
         real = pair, words[:, None], regions[None, :]
         marginals = a[pair, words].numpy(), b[pair, regions].numpy()
-        vertex, log = emd(*marginals, costs[real].numpy(), numItermax=LARGEST_PIVOTS, log=True)
+        lowest = costs[real].min()  # POT calls problems with negative costs infeasible
+        vertex, log = emd(*marginals, (costs[real] - lowest).numpy(), numItermax=LARGEST_PIVOTS, log=True)
         plan[real], optimal[pair] = torch.from_numpy(vertex), log["warning"] is None
-        f[pair, words], g[pair, regions] = torch.from_numpy(log["u"]), torch.from_numpy(log["v"])
+        f[pair, words], g[pair, regions] = torch.from_numpy(log["u"]) + lowest, torch.from_numpy(log["v"])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(solve, range(len(costs))))  # going through the results raises what a thread raised

@@ -20,6 +20,7 @@ Axes: B pairs, W words, R regions, L points of one side.
 import torch
 from torch import Tensor
 
+from uniter_ot.balance import wide_dtype
 from uniter_ot.log_domain import LogDomain, check_steps, epsilon_schedule, largest
 from uniter_ot.plan import CONVERGED_ERROR, TransportPlan, measured_plan
 from uniter_ot.problem import pose
@@ -115,14 +116,16 @@ def _capped(weights: Tensor, transform: Tensor, mass: float, blur: Tensor) -> tu
     """
     if weights.shape[1] == 0:
         return transform, weights
-    absent = weights == 0
-    log_gain = (-transform / blur).masked_fill(absent, float("-inf"))  # log r / a
+    wide = wide_dtype(weights.device)  # differences of large logarithms and of sums close to each other
+    a = weights.to(wide)
+    log_gain = (-transform / blur).to(wide).masked_fill(a == 0, float("-inf"))  # log r / a
     sorted_gain, order = log_gain.sort(1, descending=True)
-    sorted_weights = weights.gather(1, order)
-    spare = (1 - mass) * weights.sum(1, keepdim=True)
+    sorted_a = a.gather(1, order)
+    spare = (1 - mass) * a.sum(1, keepdim=True)
     # Sums over each point and those after it, which S leaves out: mass - a(S) is their weight less what may be spared.
-    rest_weight = sorted_weights.flip(1).cumsum(1).flip(1) - spare
-    log_rest = (sorted_weights.log() + sorted_gain).flip(1).logcumsumexp(1).flip(1)
+    rest_weight = sorted_a.flip(1).cumsum(1).flip(1) - spare
+    log_rest = (sorted_a.log() + sorted_gain).flip(1).logcumsumexp(1).flip(1)
     log_level = largest(torch.where(rest_weight > 0, rest_weight.log() - log_rest, float("-inf")))
-    potential = (transform - blur * log_level).clamp_max(0).masked_fill(absent, 0)
-    return potential, weights * torch.exp((log_gain + log_level).clamp_max(0))
+    log_filled = log_gain + log_level  # log s r / a
+    potential, masses = (-blur * log_filled).clamp_max(0), a * log_filled.clamp_max(0).exp()
+    return potential.to(weights.dtype), masses.to(weights.dtype)
