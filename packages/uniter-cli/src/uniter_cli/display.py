@@ -1,7 +1,8 @@
 """The live view of a run: losses by objective, rate, and time left; plain lines where there is no terminal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from uniter_cli.fit import StepReport
 
-__all__ = ["Display", "console", "progress_callback"]
+__all__ = ["Display", "console", "progress_bars", "progress_callback"]
 
 SMOOTHING = 0.95
 SECONDS_BETWEEN_LINES = 15.0
@@ -107,3 +108,10 @@ def progress_callback(progress: Progress) -> Callable[[str, int, int], None]:
         progress.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
 
     return update
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars for long work, gone when it is done; the callback is `progress_callback`'s."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        yield progress_callback(bars)

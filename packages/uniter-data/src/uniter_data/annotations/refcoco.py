@@ -7,7 +7,7 @@ to one object with several expressions. The name in brackets says who made the s
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from uniter_data.annotations.fields import Fields, Seen
 from uniter_data.annotations.formats import describe, other_format
@@ -33,7 +33,8 @@ class Expression:
         ref_id: of the reference, which has several expressions.
         ann_id: of the object in COCO's instances.
         image_id: COCO id.
-        collection: of the picture, such as "train2014".
+        stem: the picture's file name without suffix.
+        collection: of the picture, such as "train2014"; empty if its name does not say.
         split: train, val, and testA and testB or test.
         sentence: as the owners have cleaned it, lower case; may be empty.
         box: of the object: x, y, width, height in pixels.
@@ -46,6 +47,7 @@ class Expression:
     ref_id: int
     ann_id: int
     image_id: int
+    stem: str
     collection: str
     split: str
     sentence: str
@@ -69,7 +71,8 @@ def read_refcoco(refs: Path, instances: Path) -> Iterator[Expression]:
         seen.add(fields.integer("ref_id"), fields.where)
         thing, size = _object(fields, objects, instances)
         split = fields.choice("split", splits)
-        collection = COLLECTION.match(fields.text("file_name"))
+        stem = PurePosixPath(objects.file_names[thing.image_id]).stem
+        collection = COLLECTION.fullmatch(stem)
         for place in range(len(fields.items("sentences"))):
             sentence = fields.within("sentences", place)
             sent_id = sentence.integer("sent_id")
@@ -80,6 +83,7 @@ def read_refcoco(refs: Path, instances: Path) -> Iterator[Expression]:
                 ref_id=fields.integer("ref_id"),
                 ann_id=fields.integer("ann_id"),
                 image_id=thing.image_id,
+                stem=stem,
                 collection=collection[1] if collection else "",
                 split=split,
                 sentence=sentence.text("sent", empty=True),

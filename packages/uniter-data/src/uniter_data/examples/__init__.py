@@ -10,7 +10,7 @@ from uniter_data.examples.import_refcoco import import_refcoco
 from uniter_data.examples.import_snli_ve import import_snli_ve
 from uniter_data.examples.import_vcr import import_vcr
 from uniter_data.examples.import_vqa import import_vqa
-from uniter_data.examples.manifest import TaskManifest, TaskSplit, example_splits, read_task_manifest
+from uniter_data.examples.manifest import TaskManifest, TaskSplit, read_task_manifest, task_splits
 from uniter_data.examples.overlap import box_overlaps
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "TaskSplit",
     "box_overlaps",
     "describe_examples",
-    "example_splits",
     "holds_examples",
     "import_karpathy",
     "import_nlvr2",
@@ -32,5 +31,6 @@ __all__ = [
     "import_vcr",
     "import_vqa",
     "read_task_manifest",
+    "task_splits",
     "verify_examples",
 ]

@@ -83,6 +83,11 @@ class ExampleDataset:
     def __len__(self) -> int:
         return len(self.example_ids)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether every example has its label, so that the split can be trained on and measured."""
+        return self.store.num_labelled == len(self)
+
     def examples(self, indices: ArrayLike, *, keys: ArrayLike | None = None) -> list[Example]:
         """Some examples, their texts and regions fetched together.
 
@@ -183,7 +188,7 @@ def _join(store: ExampleStore, number: int, layer: RegionUnion) -> NDArray[np.in
         example = int(np.flatnonzero((store.images == missing[0]).any(axis=1))[0])
         raise ValueError(
             f"{store.location}: example {str(store.example_ids[example])!r} names image {str(names[missing[0]])!r}, "
-            f"which {layer.location} lacks ({len(missing)} such images): import the annotations again with this region store"
+            f"which {layer.location} lacks ({len(missing)} such images): import the annotations again"
         )
     return rows
 

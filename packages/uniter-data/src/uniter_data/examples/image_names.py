@@ -70,13 +70,13 @@ class ImageName:
             yield from (name + suffix for suffix in SUFFIXES)
 
 
-def coco_image(number: int, collection: str) -> ImageName:
-    """A picture of COCO.
+def coco_image(number: int, collection: str, stem: str = "") -> ImageName:
+    """A picture of COCO; its `stem` follows from the rest where its file's name is not known.
 
     >>> coco_image(9, "val2014").stem
     'COCO_val2014_000000000009'
     """
-    stem = f"COCO_{collection}_{number:012d}" if collection else f"{number:012d}"
+    stem = stem or (f"COCO_{collection}_{number:012d}" if collection else f"{number:012d}")
     return ImageName(kind="coco", stem=stem, number=number, collection=collection)
 
 

@@ -157,4 +157,4 @@ def _split_of(image: KarpathyImage, merge: bool) -> str:
 
 
 def _name_of(image: KarpathyImage) -> ImageName:
-    return coco_image(image.number, image.collection) if image.collection else flickr_image(image.stem)
+    return coco_image(image.number, image.collection, image.stem) if image.collection else flickr_image(image.stem)

@@ -30,6 +30,7 @@ def import_nlvr2(
     plan = Plan(
         task="nlvr2",
         name="nlvr2",
+        label="label",
         source="NLVR2 (Suhr, Zhou et al., ACL 2019)",
         licence="CC-BY-4.0",
         splits=splits,

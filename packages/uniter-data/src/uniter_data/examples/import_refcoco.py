@@ -52,6 +52,7 @@ def import_refcoco(
     plan = Plan(
         task="refexp",
         name=Path(refs).resolve().parent.name or "refcoco",
+        label="box",
         source=f"RefCOCO, RefCOCO+ or RefCOCOg: {Path(refs).name}",
         splits={split: _of_split(expressions, split) for split in dict.fromkeys(e.split for e in expressions)},
         layers=[regions],
@@ -76,7 +77,7 @@ def _draft(expression: Expression) -> Draft:
         id=str(expression.sent_id),
         source=expression.source,
         texts=(expression.sentence,),
-        images=(coco_image(expression.image_id, expression.collection),),
+        images=(coco_image(expression.image_id, expression.collection, expression.stem),),
         annotation={
             "sent_id": expression.sent_id,
             "ref_id": expression.ref_id,

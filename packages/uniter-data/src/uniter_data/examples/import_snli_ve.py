@@ -29,7 +29,14 @@ def import_snli_ve(
         ValueError: see `write_examples`.
     """
     splits = {split: chained(_drafts, paths) for split, paths in by_split(files, split_of_name).items()}
-    plan = Plan(task="snli-ve", name="snli-ve", source="SNLI-VE (Xie et al., 2019)", splits=splits, layers=[regions])
+    plan = Plan(
+        task="snli-ve",
+        name="snli-ve",
+        label="label",
+        source="SNLI-VE (Xie et al., 2019)",
+        splits=splits,
+        layers=[regions],
+    )
     return write_examples(out, plan, options or ImportOptions())
 
 

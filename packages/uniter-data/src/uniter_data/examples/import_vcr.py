@@ -43,6 +43,7 @@ def import_vcr(
     plan = Plan(
         task="vcr",
         name="vcr",
+        label="answer_label",
         source="VCR (Zellers et al., CVPR 2019)",
         splits=splits,
         layers=[objects, regions] if objects else [regions],

@@ -53,7 +53,14 @@ def import_vqa(
         split: _drafts(asked.get(split, []), answered.get(split, []), further.get(split, []))
         for split in dict.fromkeys([*asked, *further])
     }
-    plan = Plan(task="vqa", name="vqa", source="VQA v2 (Goyal et al., CVPR 2017)", splits=splits, layers=[regions])
+    plan = Plan(
+        task="vqa",
+        name="vqa",
+        label="answers",
+        source="VQA v2 (Goyal et al., CVPR 2017)",
+        splits=splits,
+        layers=[regions],
+    )
     return write_examples(out, plan, options or ImportOptions())
 
 

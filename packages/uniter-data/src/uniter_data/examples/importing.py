@@ -37,6 +37,7 @@ class Plan:
     Attributes:
         task: to which the examples belong.
         name: of the data set.
+        label: the field of the annotation that a test set may lack.
         source: where the annotations come from.
         licence: of the annotations.
         splits: the drafts of each, anew at every call.
@@ -47,6 +48,7 @@ class Plan:
 
     task: str
     name: str
+    label: str
     source: str
     licence: str = ""
     splits: Mapping[str, Callable[[], Iterable[Draft]]]
@@ -190,7 +192,9 @@ class _Survey:
             TextWriter(
                 folder / "texts.zarr", tokenizer=tokenizer, max_tokens=options.max_tokens, truncate=True
             ) as texts,
-            ExampleWriter(folder / "examples.zarr", task=self._plan.task, layers=layers) as examples,
+            ExampleWriter(
+                folder / "examples.zarr", task=self._plan.task, layers=layers, label=self._plan.label
+            ) as examples,
         ):
             images: set[tuple[str, ...]] = set()
             row = dropped = 0

@@ -12,7 +12,7 @@ from uniter_data.stores.locations import is_remote, join, locate, read_text
 from uniter_data.stores.manifest import write_text
 from uniter_data.tokenizer import Tokenizer
 
-__all__ = ["TaskManifest", "TaskSplit", "example_splits", "place_of", "read_task_manifest", "write_task_manifest"]
+__all__ = ["TaskManifest", "TaskSplit", "place_of", "read_task_manifest", "task_splits", "write_task_manifest"]
 
 VERSION = 1
 
@@ -107,7 +107,7 @@ def read_task_manifest(directory: str | Path) -> TaskManifest:
         ) from error
 
 
-def example_splits(directory: str | Path) -> list[str]:
+def task_splits(directory: str | Path) -> list[str]:
     """Names of the splits of a task's data set.
 
     Raises:

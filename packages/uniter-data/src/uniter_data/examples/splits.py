@@ -12,7 +12,7 @@ __all__ = ["Files", "by_split", "chained", "split_of_name"]
 Files = Mapping[str, Sequence[str | Path]]
 
 Record = TypeVar("Record")
-RENAMED = {"dev": "val"}
+RENAMED = {"dev": "val", "test1": "test"}
 
 
 def by_split(files: Files, split_of: Callable[[Path], str]) -> dict[str, list[Path]]:
@@ -29,10 +29,10 @@ def by_split(files: Files, split_of: Callable[[Path], str]) -> dict[str, list[Pa
 
 
 def split_of_name(path: Path) -> str:
-    """The last word of the file's name; dev is val.
+    """The last word of the file's name; dev is val, and test1, NLVR2's public test, is test.
 
     >>> split_of_name(Path("snli_ve_train.jsonl")), split_of_name(Path("dev.json")), split_of_name(Path("test1.json"))
-    ('train', 'val', 'test1')
+    ('train', 'val', 'test')
     """
     word = path.stem.rpartition("_")[2]
     return RENAMED.get(word, word)

@@ -31,10 +31,13 @@ class ExampleWriter:
         path: of the store.
         task: to which the examples belong.
         layers: L.
+        label: the field of the annotation that a test set may lack.
     """
 
-    def __init__(self, path: Path, *, task: str, layers: int) -> None:
+    def __init__(self, path: Path, *, task: str, layers: int, label: str) -> None:
         self._path = path
+        self._label = label
+        self._labelled = 0
         self._attributes: dict[str, Any] = {"format": EXAMPLES, "version": VERSION, "task": task, "layers": layers}
         self._ids: list[str] = []
         self._texts, self._images, self._lengths = array("q"), array("q"), array("q")
@@ -60,6 +63,7 @@ class ExampleWriter:
         """
         raw = json.dumps(annotation, ensure_ascii=False, separators=(",", ":")).encode()
         self._annotations.append(np.frombuffer(raw, np.uint8))
+        self._labelled += self._label in annotation
         self._ids.append(example_id)
         self._lengths.append(len(raw))
         self._texts.extend(texts)
@@ -67,7 +71,7 @@ class ExampleWriter:
 
     def finish(self) -> None:
         """Write what is known only at the end."""
-        group = zarr.create_group(self._path, attributes=self._attributes)
+        group = zarr.create_group(self._path, attributes=self._attributes | {"labelled": self._labelled})
         self._annotations.layout.create(group, "annotations", self._annotations.rows)
         self._annotations.finish()
         count = len(self._ids)
@@ -95,6 +99,7 @@ class ExampleStore:
 
     Attributes:
         task: to which the examples belong.
+        num_labelled: examples whose annotation has its label.
         example_ids: (E,).
         texts: (E, T) rows in the text store.
         images: (E, I) rows of `image_ids`.
@@ -107,6 +112,7 @@ class ExampleStore:
         group = StoredGroup(path, EXAMPLES)
         self.location = group.location
         self.task: str = group.attribute("task")
+        self.num_labelled: int = group.attribute("labelled")
         self.num_layers: int = group.attribute("layers")
         self.example_ids: NDArray[Any] = group.strings("example_ids")
         self.texts: NDArray[np.int64] = group.numbers("texts")
