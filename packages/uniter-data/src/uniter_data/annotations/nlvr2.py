@@ -66,7 +66,7 @@ def read_nlvr2(path: Path) -> Iterator[Nlvr2Record]:
     """
     seen = Seen("identifier")
     for number, raw in read_lines(path):
-        if not {"identifier", "sentence"} <= raw.keys() or raw.keys() & {"structured_rep", "evals", "directory"}:
+        if not {"identifier", "sentence"} <= raw.keys() or raw.keys() & {"structured_rep", "evals"}:
             raise other_format(path, "a file of NLVR2")
         fields = Fields(raw, f"{path}:{number}")
         identifier = fields.text("identifier")

@@ -14,12 +14,13 @@ from uniter_data.annotations.formats import describe, other_format
 from uniter_data.annotations.instances import Instance, Instances, read_instances
 from uniter_data.annotations.plain_pickle import read_plain_pickle
 
-__all__ = ["SPLITS_BY", "Expression", "read_refcoco"]
+__all__ = ["SPLITS", "Expression", "read_refcoco"]
 
-SPLITS_BY = {  # the splits that each maker has
+SPLITS = {  # that each maker has
     "unc": ("train", "val", "testA", "testB"),
     "umd": ("train", "val", "test"),
 }
+UNUSED = ("google", "berkeley")  # makers of splits on which nobody reports results with region features
 COLLECTION = re.compile(r"COCO_([a-z]+\d{4})_\d{12}")
 
 
@@ -97,16 +98,15 @@ def read_refcoco(refs: Path, instances: Path) -> Iterator[Expression]:
 
 
 def _splits(refs: Path) -> tuple[str, ...]:
-    """The splits of the maker that the file's name gives."""
+    """Those of the maker that the file's name gives; any, if it gives another."""
     maker = re.search(r"\((\w+)\)", refs.name)
-    if maker is None:
-        return tuple(dict.fromkeys(split for splits in SPLITS_BY.values() for split in splits))
-    if maker[1] not in SPLITS_BY:
+    if maker and maker[1] in UNUSED:
         raise ValueError(
-            f"{refs} has the splits by {maker[1]!r}: expected those by unc (RefCOCO, RefCOCO+) or umd (RefCOCOg), on "
-            "which results are reported; give refs(unc).p or refs(umd).p"
+            f"{refs} has the splits by {maker[1]}: results are reported on those by unc (RefCOCO, RefCOCO+) or umd "
+            "(RefCOCOg); give refs(unc).p or refs(umd).p"
         )
-    return SPLITS_BY[maker[1]]
+    every = tuple(dict.fromkeys(split for splits in SPLITS.values() for split in splits))
+    return SPLITS.get(maker[1], every) if maker else every
 
 
 def _references(refs: Path) -> list[object]:
