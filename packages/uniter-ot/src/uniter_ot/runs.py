@@ -52,7 +52,7 @@ class Runs:
     def padded(self) -> Tensor:
         """(B, L, H) with absent points 0: whatever stands there, NaN included, must not meet a product."""
         if not len(self.rows):
-            return self.rows.new_zeros(*self.weights.shape, self.rows.shape[1])
+            return self.rows.sum(0).expand(*self.weights.shape, -1)  # zeros that hang on the rows' graph
         return self.rows[self.places].masked_fill_((self.weights == 0)[:, :, None], 0)
 
     def products(self, other: "Runs") -> Tensor:
@@ -66,7 +66,7 @@ class Runs:
         return products
 
     def mixed(self, other: "Runs", mixture: Tensor, own: Tensor) -> Tensor:
-        """(N, H): for each of these points ``own_i x_i + sum_j mixture_ij y_j``, rows of no point 0.
+        """(N, H): for each of these points ``own_i x_i + sum_j mixture_ij y_j``, added up where runs share a row.
 
         Args:
             other: the y.
@@ -80,7 +80,7 @@ class Runs:
         for pair, (start, mine, theirs) in enumerate(slices):
             if len(mine) and len(theirs):
                 out = mixed[start : start + len(mine)]
-                torch.mm(mixture[pair, : len(mine), : len(theirs)], theirs, out=out)
+                out.addmm_(mixture[pair, : len(mine), : len(theirs)], theirs)
                 out.addcmul_(mine, own[pair, : len(mine), None])
         return mixed
 
@@ -97,8 +97,5 @@ class Runs:
         ]
 
     def _scattered(self, padded: Tensor) -> Tensor:
-        """(B, L, H) back to the rows (N, H); the absent ones' go to a row that is cut off."""
-        total, width = self.rows.shape
-        rows = self.rows.new_zeros(total + 1, width)
-        rows[self.places.masked_fill(self.weights == 0, total)] = padded
-        return rows[:total]
+        """(B, L, H), 0 where absent, added up in the rows (N, H)."""
+        return torch.zeros_like(self.rows).index_put_((self.places,), padded, accumulate=True)
