@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from uniter_data.annotations.fields import shortened
+
 __all__ = ["Member", "read_lines", "read_members"]
 
 CHUNK = 1 << 20  # characters read at once
+BEHIND = tuple(",]} \t\r\n")  # what may stand behind a number
 
 
 # A value of a document: the key of a member of its object (empty where the document is an array), the index of an
-# element where that member is an array (else None), and the member's or the element's value.
+# element where that member is an array (None where it is none, or empty), and the member's or the element's value.
 Member = tuple[str, int | None, Any]
 
 
@@ -33,7 +36,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     continue
                 record = json.loads(line)
                 if not isinstance(record, dict):
-                    raise ValueError(f"it is {_shown(record)}")
+                    raise ValueError(f"{path}:{number}: expected a JSON object, got {shortened(record)}: mend the line")
                 yield number, record
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             where = number + isinstance(error, UnicodeDecodeError)
@@ -44,7 +47,7 @@ def read_members(path: Path) -> Iterator[Member]:
     """The members of a JSON document, arrays element by element, in the order in which they stand there.
 
     Yields:
-        The key, the element's index (None where the member is no array) and the value.
+        The key, the element's index (None where the member is no array, or an empty one) and the value.
 
     Raises:
         ValueError: the file cannot be read or is no JSON object or array; the message says where it stops being one.
@@ -90,6 +93,8 @@ def _elements(scanner: "_Scanner", key: str) -> Iterator[Member]:
         if scanner.peek() != "]":
             scanner.take(",")
     scanner.take("]")
+    if not index:
+        yield key, None, []
 
 
 class _Scanner:
@@ -131,8 +136,8 @@ class _Scanner:
                 if self._ended or isinstance(error, RecursionError):
                     self.fail("a JSON value")
             else:
-                # a number may go on behind the window's edge
-                if end < len(self._window) or self._ended:
+                # a number may go on behind the window's edge, even if its beginning is one: 1 of 1.5, or of 1e5
+                if self._ended or self._window[end : end + 1] in BEHIND or not isinstance(value, (int, float)):
                     self._at = end
                     return value
             self._read_on()
@@ -163,8 +168,3 @@ def _open(path: Path) -> TextIO:
         return path.open(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): correct the path") from error
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
