@@ -8,17 +8,18 @@ R regions, M responses.
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uniter_data.scenes.cache import cache_folder, made_once
 from uniter_data.scenes.captions import Sentence, captions, phrases, snap_captions
 from uniter_data.scenes.features import FEATURE_DIM, FIT_REGIONS, FittedFeatures, fit_features
+from uniter_data.scenes.lexicon import every_word
 from uniter_data.scenes.regions import Regions
 from uniter_data.scenes.rendering import BLOCK, Block, content_of, image_id, read_responses, render, stream
 from uniter_data.scenes.speaker import text_of
@@ -26,12 +27,11 @@ from uniter_data.scenes.world import CANVAS, CLASS_NAMES, Scene
 from uniter_data.stores import RegionWriter, Split, TextWriter, write_dataset
 from uniter_data.tokenizer import Tokenizer
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = ["SEED", "SIZES", "TINY", "VERSION", "Progress", "Sizes", "ensure_scenes", "generate_scenes"]
 
-VERSION = 3  # a change of pictures, sentences or features raises it; caches of other versions are left alone
+VERSION = (
+    4  # a change of pictures, sentences, vocabulary or features raises it; caches of other versions are left alone
+)
 SEED = 2020
 EXTRACTOR = "a frozen random convolution of two layers, PCA (uniter_data.scenes.features)"
 PICTURES_A_PROCESS = 500  # fewer are drawn sooner than another process starts
@@ -78,14 +78,8 @@ def ensure_scenes(*, progress: Progress | None = None) -> Path:
     It lies in the cache (`UNITER_CACHE`, else ~/.cache/uniter), under a name that holds the generator's version. A
     second process that asks meanwhile waits for the first.
     """
-    cache = Path(os.environ.get("UNITER_CACHE") or Path.home() / ".cache" / "uniter").expanduser()
-    folder = cache / f"scenes-{VERSION}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with _lock(cache / f"scenes-{VERSION}.lock"):
-            if not folder.exists():
-                generate_scenes(folder, progress=progress)
-    return folder
+    folder = cache_folder() / f"scenes-{VERSION}"
+    return made_once(folder, lambda: generate_scenes(folder, progress=progress))
 
 
 def generate_scenes(
@@ -137,15 +131,6 @@ def generate_scenes(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Wait until no other process of this machine is inside; the lock goes with the process, however it ends."""
-    with path.open("w") as file:
-        if sys.platform != "win32":
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _staging(folder: Path, sizes: Sizes, seed: int) -> Path:
@@ -231,9 +216,10 @@ class _Text:
 
 
 def _write_texts(root: Path, sizes: Sizes, *, seed: int, report: Progress) -> None:
-    """The text stores of every data set, with one vocabulary for all, and the data sets' manifests."""
+    """The text stores of every data set, with one vocabulary for all and for annotations; the data sets' manifests."""
     texts = _all_texts(sizes, seed=seed, report=report)
-    tokenizer = Tokenizer.build(text.sentence for (_, split), of in texts.items() if split == "train" for text in of)
+    said = (text.sentence for (_, split), of in texts.items() if split == "train" for text in of)
+    tokenizer = Tokenizer.build(chain(said, every_word()))
     for (name, split), of in texts.items():
         with TextWriter(root / name / f"{split}.zarr", tokenizer=tokenizer) as writer:
             for text in of:

@@ -2,7 +2,19 @@
 
 from uniter_data.scenes.world import COLOURS, SHAPES, SIZES_IN_PIXELS, TEXTURES
 
-__all__ = ["CURTAIN", "NAMES", "NUMBERS", "PLACES", "PLURALS", "RELATIONS", "SNAP_PREFIXES", "SNAP_SUFFIXES", "meaning"]
+__all__ = [
+    "CURTAIN",
+    "NAMES",
+    "NUMBERS",
+    "PLACES",
+    "PLURALS",
+    "RELATIONS",
+    "SNAP_PREFIXES",
+    "SNAP_SUFFIXES",
+    "TASK_WORDS",
+    "every_word",
+    "meaning",
+]
 
 # value of an attribute -> its words, the usual one first
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -79,6 +91,13 @@ SNAP_SUFFIXES = (
     "at home", "love it", "from our holiday", "in high resolution", "on a wall",
 )  # fmt: skip
 
+# said by annotations alone, never by captions
+TASK_WORDS = (
+    "all", "as", "both", "colour", "do", "does", "either", "exactly", "has", "have", "how", "least", "many", "more",
+    "neither", "object", "pictures", "same", "shape", "show", "shows", "texture", "thing", "what", "which", "you",
+    "?", ".",
+)  # fmt: skip
+
 _MEANINGS = {
     word: (attribute, value) for attribute, values in NAMES.items() for value, words in values.items() for word in words
 }
@@ -91,6 +110,18 @@ def meaning(word: str) -> tuple[str, str] | None:
     (('colour', 'turquoise'), None)
     """
     return _MEANINGS.get(word)
+
+
+def every_word() -> tuple[str, ...]:
+    """All words that name things, places, relations and numbers, and all that only annotations say, in order.
+
+    >>> {"teal", "crescents", "what"} <= set(every_word())
+    True
+    """
+    phrasings = [text for options in (*PLACES.values(), *RELATIONS.values()) for text in options]
+    words = {word for text in phrasings for word in text.split()}
+    words |= {*_MEANINGS, *CURTAIN, *NUMBERS, *TASK_WORDS, *(word for words in PLURALS.values() for word in words)}
+    return tuple(sorted(words))
 
 
 if (

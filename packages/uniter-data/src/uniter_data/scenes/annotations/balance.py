@@ -16,6 +16,8 @@ from uniter_data.scenes.world import pick
 
 __all__ = ["Candidate", "balanced", "shared_out"]
 
+FEW = 1 / 100  # of what is wanted: after a round through all pictures that yields less, there is no other
+
 T = TypeVar("T")
 
 
@@ -42,26 +44,28 @@ def balanced(
     number: int,
     rng: np.random.Generator,
     *,
-    rounds: int = 40,
+    lead: int | None = None,
 ) -> Iterator[tuple[Picture, T]]:
     """What is asked of pictures in a random order, no topic twice of a picture.
 
     Args:
         pictures: to ask about, each as often as it stands here if it has enough candidates.
         candidates: of a picture.
-        number: how many to yield; fewer come when the pictures have no more after so many `rounds` through them.
+        number: how many to yield; fewer come when the pictures have no more.
         rng: draws the order, and among equals.
-        rounds: through all pictures, at most.
+        lead: pass a picture over where every answer was given so many times more than the rarest that was given.
     """
     balance: _Balance[T] = _Balance(rng)
     asked: set[tuple[Picture, Hashable]] = set()
-    for _ in range(rounds):
+    before = -1
+    while len(asked) > before + FEW * number or before < 0:
+        before = len(asked)
         for place in rng.permutation(len(pictures)).tolist():
             if len(asked) >= number:
                 return
             picture = pictures[place]
             options = [one for one in candidates(picture, rng) if (picture, one.topic) not in asked]
-            if options:
+            if options and not balance.leads(options, by=lead):
                 chosen = balance.choose(options)
                 asked.add((picture, chosen.topic))
                 yield picture, chosen.content
@@ -87,6 +91,12 @@ class _Balance(Generic[T]):
         self._in_setting: Counter[tuple[Hashable, str]] = Counter()
         self._to_topic: Counter[tuple[Hashable, str]] = Counter()
         self._topics: Counter[Hashable] = Counter()
+
+    def leads(self, options: Sequence[Candidate[T]], *, by: int | None) -> bool:
+        """Whether all these answers were given so much more often than another one."""
+        if by is None or not self._given:
+            return False
+        return min(self._given[one.answer] for one in options) > min(self._given.values()) + by
 
     def choose(self, options: Sequence[Candidate[T]]) -> Candidate[T]:
         """The answer least given; of the questions that have it, the one that most lacks it."""

@@ -14,7 +14,7 @@ from uniter_data.scenes.lexicon import PLURALS
 from uniter_data.scenes.speaker import SPOKEN_ORDER, VOWELS, Speaker, spoken, text_of
 from uniter_data.scenes.world import ATTRIBUTES, COLOURS, SHAPES, TEXTURES, Scene, SceneObject, pick
 
-__all__ = ["NAMED", "VALUES", "Kind", "counted", "descriptions", "kinds_in", "kinds_with", "named"]
+__all__ = ["NAMED", "VALUES", "Kind", "counted", "descriptions", "kind_of", "kinds_in", "kinds_with", "named"]
 
 # attributes by which things are named, the likelier the more often they stand here
 NAMED = (("colour", "shape"), ("colour", "shape"), ("shape",), ("texture", "shape"), ("colour", "texture"))
@@ -112,15 +112,20 @@ def descriptions(scene: Scene, number: int, *, without: str = "") -> list[Kind]:
         None, if it takes the forbidden attribute or the word "medium". Size is said where nothing else tells.
     """
     thing = scene.objects[number]
+    alike = [
+        {name for name in ATTRIBUTES if getattr(other, name) == getattr(thing, name)}
+        for other in scene.objects
+        if other is not thing
+    ]
     allowed = [name for name in ATTRIBUTES if name != without and not (name == "size" and thing.size == "medium")]
-    found: list[Kind] = []
+    found: list[set[str]] = []
     for length in range(1, len(allowed) + 1):
-        for names in combinations(allowed, length):
-            kind = kind_of(thing, names)
-            spared = any(other.attributes.items() <= kind.attributes.items() for other in found)
-            if not spared and kind.objects(scene) == (number,):
-                found.append(kind)
-    return [kind for kind in found if not kind.size] or found
+        for said in map(set, combinations(allowed, length)):
+            unique = not any(said <= same for same in alike)
+            if unique and not any(shorter <= said for shorter in found):
+                found.append(said)
+    short = [names for names in found if "size" not in names] or found
+    return [kind_of(thing, [name for name in ATTRIBUTES if name in names]) for names in short]
 
 
 def named(scene: Scene, thing: int, rng: np.random.Generator) -> str:

@@ -33,6 +33,11 @@ class Picture:
         """Its name in the region store."""
         return image_id(SOURCE, self.split, self.number)
 
+    @property
+    def unique_number(self) -> int:
+        """A number for formats that know pictures by one number in all splits."""
+        return (SPLITS.index(self.split) + 1) * 100_000 + self.number
+
 
 def pictures_of(sizes: Sizes, *, seed: int) -> dict[str, tuple[Picture, ...]]:
     """The pictures of every split. No picture is in two splits."""

@@ -15,10 +15,8 @@ from uniter_data.scenes.annotations.balance import Candidate, balanced, shared_o
 from uniter_data.scenes.annotations.kinds import NAMED, VALUES, Kind, counted, kinds_in, kinds_with
 from uniter_data.scenes.annotations.pictures import Picture
 from uniter_data.scenes.annotations.records import Record, write_lines
-from uniter_data.scenes.captions import captions
+from uniter_data.scenes.annotations.retrieval import captions_of
 from uniter_data.scenes.lexicon import NUMBERS
-from uniter_data.scenes.rendering import stream
-from uniter_data.scenes.speaker import text_of
 from uniter_data.scenes.world import Scene, pick
 
 __all__ = ["A_PICTURE", "FILES", "SHARES", "TYPES", "Hypothesis", "hypotheses_of", "write_snli_ve"]
@@ -68,7 +66,7 @@ def hypotheses_of(
 
 
 def _record(place: int, picture: Picture, hypothesis: Hypothesis, *, seed: int) -> Record:
-    spoken = captions(picture.scene, stream(seed, "in-domain", picture.split, picture.number, "captions"))
+    spoken = captions_of(picture, seed=seed)
     caption = place % len(spoken)
     return {
         "Flickr30K_ID": picture.image_id,
@@ -76,7 +74,7 @@ def _record(place: int, picture: Picture, hypothesis: Hypothesis, *, seed: int) 
         "pairID": f"{picture.image_id}.jpg#{caption}r{place}{hypothesis.label[0]}",
         "gold_label": hypothesis.label,
         "annotator_labels": [hypothesis.label],
-        "sentence1": text_of(spoken[caption]),
+        "sentence1": spoken[caption],
         "sentence2": hypothesis.text,
     }
 

@@ -3,7 +3,6 @@
 Seven types: colour, shape, texture, exist, count, relation (yes or no) and what-is.
 """
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from uniter_data.scenes.annotations.balance import Candidate, balanced, shared_o
 from uniter_data.scenes.annotations.kinds import NAMED, counted, descriptions, named
 from uniter_data.scenes.annotations.pictures import SPLITS, Picture
 from uniter_data.scenes.annotations.records import Record, write_json
+from uniter_data.scenes.annotations.sides import OPPOSITE, may_be
 from uniter_data.scenes.lexicon import RELATIONS
-from uniter_data.scenes.speaker import NEAR, middle, relations
+from uniter_data.scenes.speaker import relations
 from uniter_data.scenes.world import Scene, pick
 
 __all__ = [
@@ -35,9 +35,7 @@ A_PICTURE = 4.5  # questions
 SHARES = {"colour": 4, "shape": 3, "texture": 3, "exist": 3, "count": 3, "relation": 2, "what is": 2}
 MOST = 4  # that are to be counted
 COUNTED = (("shape",), ("colour",), ("colour", "shape"), ("texture",), ("texture", "shape"))
-SLACK = 24.0  # pixels by which nothing else may come close to an answer of "what is"
-OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
-INFO = {"description": "Questions about generated scenes, in the format of VQA v2.", "version": "1.0"}
+INFO = {"description": "Questions about generated scenes.", "version": "2.0"}  # of the format
 LICENCE = {"name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 
 
@@ -167,28 +165,14 @@ def _what_is(picture: Picture, rng: np.random.Generator) -> list[Candidate[Quest
     for anchor in range(len(scene.boxes)):
         others = [thing for thing in range(len(scene.boxes)) if thing != anchor]
         held = {thing: relations(scene, thing, anchor) for thing in others}
-        counts = Counter(name for names in held.values() for name in names)
         for thing, names in held.items():
             for name in names:
                 name_of_anchor = named(scene, anchor, rng)
-                if counts[name] == 1 and name_of_anchor and _is_clear(scene, anchor, name, besides=thing):
+                others_may = any(may_be(scene, other, anchor, name) for other in held if other != thing)
+                if name_of_anchor and not others_may:
                     text = f"{pick(rng, ('what is', 'what do you see'))} {pick(rng, RELATIONS[name])} {name_of_anchor}?"
                     found.append(_candidate((name, anchor), text, "what is", _noun(scene, thing)))
     return found
-
-
-def _is_clear(scene: Scene, anchor: int, name: str, *, besides: int) -> bool:
-    """Whether nothing else could be meant by somebody who takes "left" or "near" more widely."""
-    x, y = middle(scene, anchor)
-    for thing in range(len(scene.boxes)):
-        if thing not in (anchor, besides):
-            dx, dy = middle(scene, thing)[0] - x, middle(scene, thing)[1] - y
-            beyond = {"left": -dx, "right": dx, "above": -dy, "below": dy, "near": NEAR + 2 * SLACK - np.hypot(dx, dy)}[
-                name
-            ]
-            if beyond > SLACK:
-                return False
-    return True
 
 
 def _noun(scene: Scene, thing: int) -> str:
