@@ -30,7 +30,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 # Problems.
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ragged:
     """A batch of costs with masks that have holes, and the weights that go with them."""
 
@@ -40,6 +40,10 @@ class Ragged:
     word_weights: Tensor  # (B, W) adding up to 1 over the real words, some of them 0
     region_weights: Tensor
     generator: torch.Generator  # stands where drawing left it
+
+    def __repr__(self) -> str:
+        words, regions = self.word_mask.sum(1).tolist(), self.region_mask.sum(1).tolist()
+        return f"Ragged(seed={self.generator.initial_seed()}, shape={tuple(self.cost.shape)}, {words=}, {regions=})"
 
     @property
     def masks(self) -> dict[str, Tensor]:

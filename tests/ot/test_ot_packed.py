@@ -236,5 +236,8 @@ def test_wrong_points() -> None:
         alignment_loss_packed(torch.zeros(5, 6), torch.zeros(5), counts, counts)
     with pytest.raises(ValueError, match="regions: expected features of width 6 as in words, got 7"):
         alignment_loss_packed(torch.zeros(5, 6), torch.zeros(5, 7), counts, counts)
-    with pytest.raises(ValueError, match=r"^lengths: expected"):
-        pad_packed(torch.zeros(5, 6), torch.tensor([1]))
+    for short in torch.tensor([1]), torch.zeros(0, dtype=torch.int64):
+        with pytest.raises(
+            ValueError, match=r"^lengths: expected lengths that add up to the 5 rows of points, got [01]"
+        ):
+            pad_packed(torch.zeros(5, 6), short)

@@ -151,13 +151,15 @@ def _runs(name: str, points: Tensor, lengths: Tensor, starts: Tensor | None, lon
         longest = int(lengths.max()) if len(lengths) else 0
     if starts is None:
         starts, rows = lengths.cumsum(0) - lengths, f"the {len(points)} rows of {name}"
-        present = _present(lengths, starts, len(points), longest, f"{side}lengths", f"lengths that add up to {rows}")
+        filled = lengths.sum().expand_as(lengths)
+        whole = f"lengths that add up to {rows}"
+        present = _present(lengths, starts, filled, len(points), longest, f"{side}lengths", whole)
     else:
         _check_integers(f"{side}starts", starts)
         if starts.shape != lengths.shape:
             raise ValueError(f"{side}starts: expected {len(lengths)} as in {side}lengths, got {len(starts)}")
         starts = starts.to(points.device, torch.int64)
-        present = _present(lengths, starts, len(points), longest, f"{side}starts", "")
+        present = _present(lengths, starts, lengths, len(points), longest, f"{side}starts", "")
     return Runs(points, starts, present.to(points.dtype))
 
 
@@ -171,15 +173,26 @@ def _check_integers(name: str, values: Tensor) -> None:
 
 # An operator of its own, because looking at values is what torch.compile and vmap cannot follow.
 @torch.library.custom_op("uniter_ot::present", mutates_args=())
-def _present(lengths: Tensor, starts: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
-    """(B, longest) bool, True where a pair has a point; `whole`: what lengths that leave rows over do not meet."""
+def _present(lengths: Tensor, starts: Tensor, filled: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
+    """(B, longest) bool, True where a pair has a point.
+
+    Args:
+        lengths: (B,) int64.
+        starts: (B,) int64.
+        filled: (B,) int64, the rows that all pairs together fill, said once a pair as vmap makes one batch of many.
+        rows: how many there are.
+        longest: the largest length allowed.
+        name: what the caller knows as wrong if runs do not fit the rows.
+        whole: what a caller expected if not all rows are filled; empty if they need not be.
+    """
     lengths_name = name.replace("starts", "lengths")
     if (lengths < 0).any():
         raise ValueError(f"{lengths_name}: expected no negative length, got {int(lengths.min())}")
     if (lengths > longest).any():
         raise ValueError(f"{lengths_name}: expected at most {longest}, the longest as said, got {int(lengths.max())}")
-    if whole and int(lengths.sum()) != rows:
-        raise ValueError(f"{name}: expected {whole}, got {int(lengths.sum())}")
+    off = filled[filled != rows]
+    if whole and (len(off) or (rows and not len(filled))):
+        raise ValueError(f"{name}: expected {whole}, got {int(off[:1].sum())}")
     outside = (lengths > 0) & ((starts < 0) | (starts + lengths > rows))
     if outside.any():
         pair = int(outside.nonzero()[0])
@@ -189,7 +202,7 @@ def _present(lengths: Tensor, starts: Tensor, rows: int, longest: int, name: str
 
 
 @_present.register_fake
-def _(lengths: Tensor, starts: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
+def _(lengths: Tensor, starts: Tensor, filled: Tensor, rows: int, longest: int, name: str, whole: str) -> Tensor:
     return lengths.new_empty((lengths.shape[0], longest), dtype=torch.bool)
 
 
