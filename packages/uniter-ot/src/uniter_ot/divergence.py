@@ -27,7 +27,7 @@ from uniter_ot.arguments import check_matched_points, working_dtype
 from uniter_ot.cost import cosine_cost, squared_euclidean_cost
 from uniter_ot.log_domain import LogDomain, check_steps, epsilon_schedule
 from uniter_ot.problem import Problem, pose
-from uniter_ot.range_check import check_range
+from uniter_ot.range_check import checked_cost
 from uniter_ot.sinkhorn import balanced_potentials
 
 __all__ = ["COSTS", "sinkhorn_divergence"]
@@ -103,12 +103,12 @@ def sinkhorn_divergence(
         for points, masses in (((x, y), (a, b)), ((x, x), (a, a)), ((y, y), (b, b)))
     )
     try:
-        check_range(between, epsilon=epsilon)  # costs within one set are at most 4 times those between the two
+        cost_between = checked_cost(between, epsilon=epsilon)  # within one set they are at most 4 times as large
     except ValueError:
         _check_finite("words", x)
         _check_finite("regions", y)
         raise
-    domain = LogDomain.of(between)
+    domain = LogDomain.of(between, cost_between)
     f, g = balanced_potentials(domain, epsilon=epsilon, iterations=iterations, annealing=annealing)
     p, q = (_own_potential(problem, epsilon, iterations, annealing) for problem in (of_words, of_regions))
     value = torch.maximum(_value(between, f, g, epsilon), _value(between, p, q, epsilon))

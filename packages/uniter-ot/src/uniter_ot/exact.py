@@ -21,7 +21,7 @@ from uniter_ot.arguments import check_count
 from uniter_ot.balance import balanced_weights
 from uniter_ot.plan import TransportPlan, measured_plan
 from uniter_ot.problem import pose
-from uniter_ot.range_check import check_range
+from uniter_ot.range_check import checked_cost
 
 __all__ = ["exact"]
 
@@ -78,8 +78,7 @@ def exact(
         word_weights=word_weights,
         region_weights=region_weights,
     )
-    check_range(problem)
-    costs = problem.real_cost.detach().cpu().double()
+    costs = checked_cost(problem).cpu().double()
     a, b = balanced_weights(problem.word_weights.cpu(), problem.region_weights.cpu())
     plan, f, g = torch.zeros_like(costs), torch.zeros_like(a), torch.zeros_like(b)
     optimal = torch.ones(len(costs), dtype=torch.bool)

@@ -42,10 +42,10 @@ class LogDomain:
     log_regions: Tensor
 
     @staticmethod
-    def of(problem: Problem) -> "LogDomain":
-        """The problem's costs and masses, detached."""
+    def of(problem: Problem, cost: Tensor | None = None) -> "LogDomain":
+        """The problem's masses and its costs, or these (B, W, R) that were checked already; detached."""
         return LogDomain(
-            cost=problem.real_cost.detach(),
+            cost=problem.real_cost.detach() if cost is None else cost,
             log_words=problem.word_weights.detach().log(),
             log_regions=problem.region_weights.detach().log(),
         )

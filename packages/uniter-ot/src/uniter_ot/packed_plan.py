@@ -54,7 +54,7 @@ class PackedPlan:
     @cached_property
     def _matrices(self) -> tuple[Tensor, ...]:
         shapes = torch.stack([self.word_lengths, self.region_lengths], 1).tolist()
-        parts = self.values.split([words * regions for words, regions in shapes])
+        parts = torch.split(self.values, [words * regions for words, regions in shapes])
         return tuple(part.view(words, regions) for part, (words, regions) in zip(parts, shapes, strict=True))
 
     def __len__(self) -> int:

@@ -24,7 +24,7 @@ from uniter_ot.balance import wide_dtype
 from uniter_ot.log_domain import LogDomain, check_steps, epsilon_schedule, largest
 from uniter_ot.plan import CONVERGED_ERROR, TransportPlan, measured_plan
 from uniter_ot.problem import pose
-from uniter_ot.range_check import check_range
+from uniter_ot.range_check import checked_cost
 
 __all__ = ["partial_sinkhorn"]
 
@@ -84,8 +84,7 @@ def partial_sinkhorn(
         word_weights=word_weights,
         region_weights=region_weights,
     )
-    check_range(problem, epsilon=epsilon)
-    domain = LogDomain.of(problem)
+    domain = LogDomain.of(problem, checked_cost(problem, epsilon=epsilon))
     a, b = problem.word_weights, problem.region_weights
     f = torch.zeros_like(a)
     for blur in epsilon_schedule(domain.spread, epsilon=epsilon, iterations=iterations, annealing=annealing):

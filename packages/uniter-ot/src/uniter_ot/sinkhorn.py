@@ -21,7 +21,7 @@ from torch import Tensor
 from uniter_ot.log_domain import LogDomain, check_steps, epsilon_schedule
 from uniter_ot.plan import TransportPlan, measured_plan
 from uniter_ot.problem import pose
-from uniter_ot.range_check import check_range
+from uniter_ot.range_check import checked_cost
 
 __all__ = ["balanced_potentials", "sinkhorn"]
 
@@ -75,8 +75,7 @@ def sinkhorn(
         word_weights=word_weights,
         region_weights=region_weights,
     )
-    check_range(problem, epsilon=epsilon)
-    domain = LogDomain.of(problem)
+    domain = LogDomain.of(problem, checked_cost(problem, epsilon=epsilon))
     f, g = balanced_potentials(domain, epsilon=epsilon, iterations=iterations, annealing=annealing)
     return measured_plan(
         problem.word_weights[:, :, None] * domain.shares(g, epsilon),

@@ -12,6 +12,7 @@ from torch import Tensor
 from uniter_ot.backends import solver
 from uniter_ot.backends.solution import Solution, Steps
 from uniter_ot.batching import register_folding
+from uniter_ot.range_check import not_finite
 
 __all__ = ["transport"]
 
@@ -99,9 +100,6 @@ class _HeldPlan(torch.autograd.Function):
 
 def _not_finite(cost: Tensor, word_weights: Tensor, region_weights: Tensor, beta: float) -> ValueError:
     real = (word_weights > 0)[:, :, None] & (region_weights > 0)[:, None, :]
-    bad = (~cost.isfinite() & real).nonzero()
-    if len(bad):
-        pair, word, region = bad[0].tolist()
-        value = cost[pair, word, region].item()
-        return ValueError(f"cost: expected finite numbers, got {value} for pair {pair}, word {word}, region {region}")
-    return ValueError(f"beta: {beta} is too small for costs of this range; cost / beta overflows {cost.dtype}")
+    return not_finite(cost.masked_fill(~real, 0)) or ValueError(
+        f"beta: {beta} is too small for costs of this range; cost / beta overflows {cost.dtype}"
+    )

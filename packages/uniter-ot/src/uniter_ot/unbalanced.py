@@ -26,7 +26,7 @@ from uniter_ot.arguments import check_positive
 from uniter_ot.log_domain import LogDomain, check_steps, epsilon_schedule
 from uniter_ot.plan import CONVERGED_ERROR, TransportPlan, measured_plan
 from uniter_ot.problem import Problem, pose
-from uniter_ot.range_check import check_range
+from uniter_ot.range_check import checked_cost
 
 __all__ = ["unbalanced_sinkhorn"]
 
@@ -88,9 +88,8 @@ def unbalanced_sinkhorn(
         region_weights=region_weights,
         normalised=False,
     )
-    check_range(problem, epsilon=epsilon, reach=reach)
+    domain = LogDomain.of(problem, checked_cost(problem, epsilon=epsilon, reach=reach))
     _check_gain(problem, reach)
-    domain = LogDomain.of(problem)
     f, g = torch.zeros_like(domain.log_words), torch.zeros_like(domain.log_regions)
     for blur in epsilon_schedule(domain.spread, epsilon=epsilon, iterations=iterations, annealing=annealing):
         f, g = _shifted(domain, f, g, reach)
