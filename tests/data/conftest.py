@@ -1,8 +1,8 @@
-"""Small inputs: a data set of twelve images with gold links, and a directory of drawn NLVR scenes."""
+"""Small inputs: a data set of twelve images with gold links, region stores, a directory of drawn NLVR scenes."""
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -159,3 +159,40 @@ def _draw_box(items: list[dict[str, Any]]) -> Image.Image:
         else:
             draw.polygon(((left, bottom), ((left + right) / 2, top), (right, bottom)), fill=item["color"])
     return box
+
+
+@pytest.fixture(scope="session")
+def make_store() -> Callable[..., Path]:
+    """Publish a region store: `make_store(path, {image: number of regions})`."""
+    return _make_store
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    """Expect a call to be refused in one line that says all of this: `refused(lambda: …, "part", …)`."""
+    return _refused
+
+
+def _make_store(
+    path: Path, images: dict[str, int], *, classes: Sequence[str] = (), dim: int = 4, seed: int = 0
+) -> Path:
+    """Images with so many regions of random content."""
+    rng = np.random.default_rng(seed)
+    with RegionWriter(path, region_dim=dim, class_names=classes) as regions:
+        for image, count in images.items():
+            corners = np.sort(rng.random((count, 2, 2)), axis=1).reshape(count, 4)
+            regions.append(
+                image,
+                rng.standard_normal((count, dim)),
+                np.concatenate([corners, corners[:, 2:] - corners[:, :2]], axis=1),
+                labels=rng.random((count, len(classes))) if classes else None,
+            )
+        return regions.publish()
+
+
+def _refused(call: Any, *said: str) -> None:
+    with pytest.raises(ValueError, match=r"(?s).") as error:
+        call()
+    assert "\n" not in str(error.value)
+    for part in said:
+        assert part in str(error.value)
