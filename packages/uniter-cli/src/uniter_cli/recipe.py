@@ -81,6 +81,8 @@ class TaskRecipe:
 
     name: str = ""  # vqa, vcr, nlvr2, snli-ve, retrieval or refexp
     setting: str = ""  # one of the task's own; empty = its first
+    answers: str = ""  # of vqa: a file with one answer a line; empty = built from the training annotations
+    least_answers: int = 9  # of vqa, when they are built: questions whose most frequent answer it is at least
     options: dict[str, Any] = field(default_factory=dict)  # fields of TaskSettings that differ from the released ones
 
 

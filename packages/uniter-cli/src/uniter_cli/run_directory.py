@@ -14,7 +14,7 @@ from uniter_cli.errors import UsageError
 from uniter_cli.recipe import Recipe
 from uniter_cli.recipe_files import load_recipe, to_toml
 
-__all__ = ["RunDirectory", "write_text"]
+__all__ = ["RunDirectory", "model_folder", "write_text"]
 
 PACKAGES = (
     "uniter-ot",
@@ -94,6 +94,12 @@ class RunDirectory:
         """Forget the metrics of step `step` and later: the resumed run writes them again."""
         kept = [record for record in self.records() if record["step"] < step]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def model_folder(source: str) -> str:
+    """The model of a run's directory; a model folder or hub id as it is."""
+    run = RunDirectory(Path(source).expanduser())
+    return str(run.model) if run.recipe.is_file() and run.model.is_dir() else source
 
 
 def write_text(path: Path, text: str) -> None:

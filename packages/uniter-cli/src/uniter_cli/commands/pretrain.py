@@ -82,17 +82,12 @@ def resolve(
     """
     from dataclasses import replace
 
+    from uniter_cli.overrides import chosen_settings
     from uniter_cli.recipe_files import load_recipe, override
     from uniter_cli.sources import parse_data_arguments
 
     recipe = load_recipe(name)
-    chosen: dict[str, Any] = {key: value for key, value in (flags or {}).items() if value is not None}
-    for setting in settings or []:
-        key, separator, value = setting.partition("=")
-        if not separator:
-            raise UsageError(f"--set {setting}: expected KEY=VALUE")
-        chosen[key.strip()] = value.strip()
-    recipe = override(recipe, chosen)
+    recipe = override(recipe, chosen_settings(settings, flags))
     if tasks is not None:
         weights, wra = _task_weights(tasks, recipe.tasks)
         recipe = override(

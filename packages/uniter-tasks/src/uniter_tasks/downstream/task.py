@@ -34,6 +34,7 @@ class Task:
         samples: (example, settings, training) → what the encoder sees of it.
         units: (lengths of the texts (E, T) without [CLS] and [SEP], numbers of regions (E, I), settings, training)
             → (E,) int64, how many units the example has at most.
+        positions: lengths of the texts (E, T) without [CLS] and [SEP] → (E,) int64, tokens of its longest sample.
         targets: (examples, settings, training) → the targets by name, none where labels are absent; and how many there
             are.
         head: (config, settings, seed) → its head, of which the caller initialises what is Linear or LayerNorm.
@@ -56,6 +57,7 @@ class Task:
     loss: Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], Loss]
     scores: Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], list[Tensor]]
     decode: Callable[[Tensor, TaskSettings], Any]
+    positions: Callable[[Tensor], Tensor] = lambda text_lengths: text_lengths.amax(1) + 2
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = lambda tensors: {}
 
     @property

@@ -74,6 +74,12 @@ def units(text_lengths: Tensor, region_lengths: Tensor, settings: TaskSettings, 
     return of_answers + of_rationales
 
 
+def positions(text_lengths: Tensor) -> Tensor:
+    """(E,): question, longest answer and longest rationale."""
+    question, answers, rationales = text_lengths.tensor_split((1, 1 + CHOICES), dim=1)
+    return question[:, 0] + answers.amax(1) + rationales.amax(1) + 4
+
+
 def targets(examples: Sequence[Example], settings: TaskSettings, training: bool) -> tuple[dict[str, Tensor], int]:
     """`rows` (8 E,) int64: the samples of each example's answers and of its rationales given the true answer;
     `right` (8 E,) int64: 1 for the true choices.
@@ -151,6 +157,7 @@ VCR = Task(
     type_sources=(0, 1, 0, 0),
     samples=samples,
     units=units,
+    positions=positions,
     targets=targets,
     head=head,
     loss=loss,

@@ -62,6 +62,7 @@ def _score(
         rationale_labels=labels(records, "rationale_label", "annot_id"),
     )
     return {
+        "accuracy": score.q_ar,  # the task's own figure, under the name that every task has
         "q_a": score.q_a,
         **options.interval("q_a", score.answers),
         "qa_r": score.qa_r,

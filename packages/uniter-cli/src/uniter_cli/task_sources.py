@@ -1,0 +1,69 @@
+"""Where a task's data come from: a directory that `uniter data import` wrote, or `scenes:NAME`, generated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from uniter_cli.errors import UsageError
+from uniter_cli.recipe import DataRecipe
+from uniter_cli.sources import SCENES, locate
+from uniter_data.examples import ExampleDataset, task_splits
+from uniter_data.scenes.annotations import ensure_task_data
+
+__all__ = ["TaskSources", "open_task_sources"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSources:
+    """The opened splits of a task's data set; it may lack `val` or `test`, or their labels."""
+
+    train: ExampleDataset
+    val: ExampleDataset | None = None
+    test: ExampleDataset | None = None
+
+    @property
+    def splits(self) -> tuple[ExampleDataset, ...]:
+        """All that are there."""
+        return tuple(split for split in (self.train, self.val, self.test) if split is not None)
+
+    def labelled(self, split: str) -> ExampleDataset | None:
+        """A split that can be measured."""
+        dataset: ExampleDataset | None = getattr(self, split)
+        return dataset if dataset is not None and dataset.labelled else None
+
+
+def open_task_sources(
+    task: str, data: Mapping[str, DataRecipe], *, progress: Callable[[str, int, int], None] | None = None
+) -> TaskSources:
+    """Open the splits of the recipe's one data set.
+
+    Raises:
+        UsageError: not one data set, a data set of another task, or no such split.
+        ValueError, OSError: a store is missing, foreign or damaged; the message names it.
+    """
+    if len(data) != 1:
+        raise UsageError(f"fine-tuning takes one data set, the recipe names {len(data)}: {', '.join(data) or 'none'}")
+    (recipe,) = data.values()
+    directory = locate_task(task, recipe.path, progress)
+    splits = task_splits(directory)
+    if recipe.train not in splits:
+        raise UsageError(f"{directory} has no split {recipe.train!r}: there are {', '.join(splits)}")
+    sources = TaskSources(train=_open(task, directory, recipe.train))
+    for role, split in (("val", recipe.val), ("test", recipe.test)):
+        default = getattr(DataRecipe(path=""), role)
+        if split in splits or split != default:
+            sources = replace(sources, **{role: _open(task, directory, split)})
+    return sources
+
+
+def locate_task(task: str, path: str, progress: Callable[[str, int, int], None] | None = None) -> str:
+    """The directory or URL of a task's data set; `scenes:NAME` is generated into the cache directory on first use."""
+    if path.startswith(SCENES):
+        return str(ensure_task_data(path.removeprefix(SCENES), progress=progress))
+    return locate(path)
+
+
+def _open(task: str, directory: str, split: str) -> ExampleDataset:
+    dataset = ExampleDataset.open(directory, split)
+    if dataset.task != task:
+        raise UsageError(f"{directory} holds data of {dataset.task}, not of {task}: import it with uniter data import")
+    return dataset
