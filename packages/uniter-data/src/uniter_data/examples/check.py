@@ -1,11 +1,13 @@
 """What a task's data set holds, and whether any of it is damaged."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from uniter_data.examples.dataset import ExampleDataset
 from uniter_data.examples.draft import Progress
 from uniter_data.examples.manifest import place_of, read_task_manifest
+from uniter_data.stores.group import EXAMPLES
 from uniter_data.stores.locations import join, locate, read_text
 from uniter_data.stores.verify import Finding, verify
 
@@ -15,11 +17,10 @@ __all__ = ["describe_examples", "holds_examples", "verify_examples"]
 def holds_examples(directory: str | Path) -> bool:
     """Whether a directory is a task's data set, rather than one of pairs, or none."""
     try:
-        read_text(join(locate(directory), "dataset.json"))
-        read_task_manifest(directory)
+        raw = json.loads(read_text(join(locate(directory), "dataset.json")))
     except (ValueError, OSError):
         return False
-    return True
+    return isinstance(raw, dict) and raw.get("format") == EXAMPLES
 
 
 def describe_examples(directory: str | Path) -> str:
