@@ -7,10 +7,11 @@ from uniter_data.annotations.instances import Instance, Instances, read_instance
 from uniter_data.annotations.karpathy import Caption, KarpathyImage, read_karpathy
 from uniter_data.annotations.nlvr2 import Nlvr2Record, read_nlvr2
 from uniter_data.annotations.plain_pickle import read_plain_pickle
+from uniter_data.annotations.records import annotation_records
 from uniter_data.annotations.refcoco import Expression, read_refcoco
 from uniter_data.annotations.snli_ve import SnliVeRecord, read_snli_ve
 from uniter_data.annotations.vcr import VcrMetadata, VcrRecord, read_vcr, read_vcr_metadata
-from uniter_data.annotations.vqa import VqaQuestions, VqaRecord, read_vqa, read_vqa_questions
+from uniter_data.annotations.vqa import VqaQuestions, VqaRecord, read_vqa, read_vqa_annotations, read_vqa_questions
 
 __all__ = [
     "Caption",
@@ -26,6 +27,7 @@ __all__ = [
     "VcrRecord",
     "VqaQuestions",
     "VqaRecord",
+    "annotation_records",
     "describe",
     "read_detections",
     "read_genome_questions",
@@ -38,5 +40,6 @@ __all__ = [
     "read_vcr",
     "read_vcr_metadata",
     "read_vqa",
+    "read_vqa_annotations",
     "read_vqa_questions",
 ]

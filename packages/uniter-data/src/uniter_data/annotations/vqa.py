@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uniter_data.annotations.fields import Fields
+from uniter_data.annotations.fields import Fields, Seen
 from uniter_data.annotations.formats import other_format
 from uniter_data.annotations.json_stream import read_members
 
-__all__ = ["PEOPLE", "VqaQuestions", "VqaRecord", "read_vqa", "read_vqa_questions"]
+__all__ = ["PEOPLE", "VqaQuestions", "VqaRecord", "read_vqa", "read_vqa_annotations", "read_vqa_questions"]
 
 PEOPLE = 10
 VERSION = "2"
@@ -91,15 +91,31 @@ def read_vqa(questions: Path, annotations: Path | None = None) -> Iterator[VqaRe
         if question_id in seen:
             raise ValueError(f"{fields.where}: question {question_id} was annotated before: remove one of the two")
         seen.add(question_id)
-        yield asked.record(
-            question_id,
-            question_type=fields.text("question_type", empty=True),
-            answer_type=fields.text("answer_type", empty=True),
-            answers=_answers(fields),
-        )
+        yield asked.record(question_id, **_said(fields))
     for question_id in asked.asked:
         if question_id not in seen:
             raise ValueError(f"{annotations} lacks question {question_id} of {questions}: give the files of one split")
+
+
+def read_vqa_annotations(path: Path) -> Iterator[VqaRecord]:
+    """The answers of a file of annotations, without the questions, which scores do not need.
+
+    Raises:
+        ValueError: the file is of another format or version, or a record is wrong or doubled; the message names both.
+    """
+    seen = Seen("question_id")
+    for fields in _array(path, "annotations", ("question_id", "answers")):
+        question_id = fields.integer("question_id")
+        seen.add(question_id, fields.where)
+        image_id = fields.integer("image_id") if "image_id" in fields.raw else 0
+        yield VqaRecord(
+            source=fields.where,
+            question_id=question_id,
+            image_id=image_id,
+            collection="",
+            question="",
+            **_said(fields),
+        )
 
 
 def read_vqa_questions(path: Path) -> VqaQuestions:
@@ -138,6 +154,15 @@ def _refuse_version(path: Path, key: str, value: Any) -> None:
     version = str(value.get("version", VERSION)) if key == "info" and isinstance(value, dict) else VERSION
     if not version.startswith(VERSION):
         raise ValueError(f"{path} says that it is version {version} of VQA: give the files of version 2.0 (v2_…)")
+
+
+def _said(fields: Fields) -> dict[str, Any]:
+    """What the annotation of a question says."""
+    return {
+        "question_type": fields.text("question_type", empty=True),
+        "answer_type": fields.text("answer_type", empty=True),
+        "answers": _answers(fields),
+    }
 
 
 def _answers(fields: Fields) -> tuple[str, ...]:

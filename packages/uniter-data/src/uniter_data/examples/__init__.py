@@ -1,6 +1,6 @@
 """The data sets of the downstream tasks: importers, and examples of texts, images' regions and an annotation."""
 
-from uniter_data.examples.check import describe_examples, holds_examples, verify_examples
+from uniter_data.examples.check import describe_examples, holds_examples, stored_annotations, verify_examples
 from uniter_data.examples.counted import CountedExamples
 from uniter_data.examples.dataset import ExampleDataset
 from uniter_data.examples.draft import ImportOptions, ImportReport, SplitReport
@@ -31,6 +31,7 @@ __all__ = [
     "import_vcr",
     "import_vqa",
     "read_task_manifest",
+    "stored_annotations",
     "task_splits",
     "verify_examples",
 ]

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from uniter_data.examples.dataset import ExampleDataset
 from uniter_data.examples.draft import Progress
 from uniter_data.examples.manifest import place_of, read_task_manifest
+from uniter_data.examples.store import ExampleStore
 from uniter_data.stores.group import EXAMPLES
 from uniter_data.stores.locations import join, locate, read_text
 from uniter_data.stores.verify import Finding, verify
 
-__all__ = ["describe_examples", "holds_examples", "verify_examples"]
+__all__ = ["describe_examples", "holds_examples", "stored_annotations", "verify_examples"]
 
 
 def holds_examples(directory: str | Path) -> bool:
@@ -21,6 +23,21 @@ def holds_examples(directory: str | Path) -> bool:
     except (ValueError, OSError):
         return False
     return isinstance(raw, dict) and raw.get("format") == EXAMPLES
+
+
+def stored_annotations(directory: str | Path, task: str, split: str) -> list[dict[str, Any]]:
+    """The annotations of a split of a task's data set; its regions are not opened and may lie elsewhere.
+
+    Raises:
+        ValueError: the directory holds no data set, one of another task, or no such split.
+    """
+    manifest = read_task_manifest(directory)
+    if manifest.task != task:
+        raise ValueError(f"{directory} holds data of {manifest.task}, not of {task}: name a data set of {task}")
+    if split not in manifest.splits:
+        raise ValueError(f"{directory} has no split {split!r}: it has {', '.join(manifest.splits)}")
+    store = ExampleStore(place_of(locate(directory), manifest.splits[split].examples))
+    return list(store.all_annotations())
 
 
 def describe_examples(directory: str | Path) -> str:

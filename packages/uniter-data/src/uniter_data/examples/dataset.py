@@ -122,6 +122,17 @@ class ExampleDataset:
         """The annotations of all examples in order, without their texts and regions."""
         return self.store.all_annotations()
 
+    def boxes(self, indices: ArrayLike) -> list[NDArray[np.float32]]:
+        """(R, 7) of the regions of each example's first image, without their features."""
+        images = self.store.images[np.asarray(indices, dtype=np.int64), 0]
+        once, back = np.unique(images, return_inverse=True)
+        parts = []
+        for layer, rows in zip(self.layers, self._rows, strict=True):
+            starts, stops = layer.starts[rows[once]], layer.stops[rows[once]]
+            parts.append(np.split(geometry(layer.boxes.read(starts, stops)), np.cumsum(stops - starts)[:-1]))
+        found = [np.concatenate(layers) for layers in zip(*parts, strict=True)]
+        return [found[place] for place in back.tolist()]
+
     def sentences(self, index: int) -> tuple[str, ...]:
         """An example's texts as they were written."""
         return tuple(str(sentence) for sentence in self.texts.sentences[self.store.texts[index]])

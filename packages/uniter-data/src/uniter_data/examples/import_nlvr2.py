@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uniter_data.annotations.nlvr2 import Nlvr2Record, read_nlvr2
+from uniter_data.annotations.records import nlvr2_annotation
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import nlvr2_image
 from uniter_data.examples.importing import Plan, write_examples
@@ -44,16 +45,10 @@ def _drafts(path: Path) -> "map[Draft]":
 
 
 def _draft(record: Nlvr2Record) -> Draft:
-    label = {} if record.label is None else {"label": record.label}
     return Draft(
         id=record.identifier,
         source=record.source,
         texts=(record.sentence,),
         images=tuple(nlvr2_image(*names) for names in zip(record.images, record.url_stems, strict=True)),
-        annotation={
-            "identifier": record.identifier,
-            "sentence": record.sentence,
-            **label,
-            "synset": record.synset,
-        },
+        annotation=nlvr2_annotation(record),
     )

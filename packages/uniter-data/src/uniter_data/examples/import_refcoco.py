@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from uniter_data.annotations.records import refexp_annotation
 from uniter_data.annotations.refcoco import Expression, read_refcoco
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import coco_image
@@ -78,14 +79,7 @@ def _draft(expression: Expression) -> Draft:
         source=expression.source,
         texts=(expression.sentence,),
         images=(coco_image(expression.image_id, expression.collection, expression.stem),),
-        annotation={
-            "sent_id": expression.sent_id,
-            "ref_id": expression.ref_id,
-            "expression": expression.sentence,
-            "box": list(expression.box),
-            "size": list(expression.size),
-            "category": expression.category,
-        },
+        annotation=refexp_annotation(expression),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from uniter_data.annotations.records import snli_ve_annotation
 from uniter_data.annotations.snli_ve import SnliVeRecord, read_snli_ve
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import flickr_image
@@ -45,12 +46,11 @@ def _drafts(path: Path) -> "map[Draft]":
 
 
 def _draft(record: SnliVeRecord) -> Draft:
-    label = {} if record.label is None else {"label": record.label}
     return Draft(
         id=record.pair_id,
         source=record.source,
         texts=(record.hypothesis,),
         images=(flickr_image(record.flickr_id),),
-        annotation={"pair_id": record.pair_id, "sentence": record.hypothesis, **label},
+        annotation=snli_ve_annotation(record),
         unwanted=UNDECIDED if record.undecided else "",
     )

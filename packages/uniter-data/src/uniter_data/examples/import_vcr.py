@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from uniter_data.annotations.records import vcr_annotation
 from uniter_data.annotations.vcr import TAGS, VcrRecord, object_words, read_vcr, written
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import vcr_image
@@ -58,16 +59,11 @@ def _drafts(path: Path, *, tags: str) -> Iterator[Draft]:
 
 def _draft(record: VcrRecord, tags: str) -> Draft:
     words = object_words(record.objects, tags)
-    labels = {"answer_label": record.answer_label, "rationale_label": record.rationale_label}
     texts = (record.question, *record.answers, *record.rationales)
     return Draft(
         id=record.annot_id,
         source=record.source,
         texts=tuple(written(text, words) for text in texts),
         images=(vcr_image(record.image),),
-        annotation={
-            "annot_id": record.annot_id,
-            **{name: label for name, label in labels.items() if label is not None},
-            "people": list(words),
-        },
+        annotation=vcr_annotation(record, words),
     )

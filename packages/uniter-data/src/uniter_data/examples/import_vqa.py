@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from uniter_data.annotations.genome import GenomeQuestion, read_genome_questions
+from uniter_data.annotations.records import vqa_annotation
 from uniter_data.annotations.vqa import PEOPLE, VqaRecord, read_vqa, read_vqa_questions
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import coco_image, genome_image
@@ -100,19 +101,12 @@ def _drafts(
 
 
 def _draft(record: VqaRecord) -> Draft:
-    answers = {} if record.answers is None else {"answers": list(record.answers)}
     return Draft(
         id=str(record.question_id),
         source=record.source,
         texts=(record.question,),
         images=(coco_image(record.image_id, record.collection),),
-        annotation={
-            "question_id": record.question_id,
-            "question": record.question,
-            "question_type": record.question_type,
-            "answer_type": record.answer_type,
-            **answers,
-        },
+        annotation=vqa_annotation(record),
     )
 
 
