@@ -122,6 +122,7 @@ def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Ste
             steps.beta * math.log(2),
             steps.relaxation,
             steps.total_power,
+            max(powers),
             len(steps.stages),
             counts,
             powers,
