@@ -1,6 +1,7 @@
 """Predictions: kept with their probabilities, exported to the official files, scored without a model, averaged."""
 
 from uniter_tasks.predictions.archive import load_archive, save_archive
+from uniter_tasks.predictions.constant import constant_predictions
 from uniter_tasks.predictions.ensemble import ensemble
 from uniter_tasks.predictions.format import PredictionFormat, ScoreOptions
 from uniter_tasks.predictions.formats import (
@@ -22,6 +23,7 @@ __all__ = [
     "PredictionFormat",
     "Predictions",
     "ScoreOptions",
+    "constant_predictions",
     "decode_predictions",
     "ensemble",
     "gold_columns",

@@ -1,6 +1,6 @@
 """Several runs as one: the mean of their probabilities (paper, Table 9)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,14 @@ from uniter_tasks.predictions.predictions import Predictions
 __all__ = ["ensemble"]
 
 
-def ensemble(runs: Iterable[Predictions]) -> Predictions:
+def ensemble(runs: Iterable[Predictions], *, names: Sequence[str] = ()) -> Predictions:
     """The mean probabilities of runs over the same examples, in the order of the first run.
 
     Runs may be read one at a time: only their sum is kept. Settings may differ; the ensemble names them all.
+
+    Args:
+        runs: at least one.
+        names: what messages call them; default "run 1", "run 2", …
 
     Raises:
         ValueError: there is no run, or one differs from the first in task, ids, answers or regions.
@@ -27,7 +31,8 @@ def ensemble(runs: Iterable[Predictions]) -> Predictions:
     total = np.zeros(0)
     settings: list[str] = []
     for number, given in enumerate(runs, start=1):
-        run = given if first is None else _matched(first, given, f"run {number}")
+        name = names[number - 1] if names else f"run {number}"
+        run = given if first is None else _matched(first, given, name)
         first = first or run
         total = run.flat.astype(np.float64) if number == 1 else total + run.flat
         settings += [run.setting] if run.setting not in settings else []
