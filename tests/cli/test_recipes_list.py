@@ -1,0 +1,38 @@
+"""The listing of recipes: grouped by task, each once, readable where lines are short."""
+
+from typer.testing import CliRunner
+
+from uniter_cli.commands.recipes import app, grouped
+from uniter_cli.errors import UsageError
+from uniter_cli.recipe_files import load_recipe, shipped_recipes
+
+
+def test_groups_hold_every_recipe_once():
+    listed = [recipe.name for recipes in grouped().values() for recipe in recipes]
+    assert sorted(listed) == sorted(shipped_recipes())
+    assert next(iter(grouped())) == "pretrain"
+
+
+def test_a_recipe_stands_before_its_papers_variant():
+    for recipes in grouped().values():
+        names = [recipe.name for recipe in recipes]
+        assert all(names.index(name) < names.index(f"{name}-paper") for name in names if f"{name}-paper" in names)
+
+
+def test_a_task_can_be_listed_alone(uniter):
+    for group, recipes in list(grouped().items())[:2]:
+        lines = uniter("recipes", "list", group).stdout.splitlines()
+        assert lines[1].strip() == group
+        assert [line.split()[0] for line in lines[2:]] == [recipe.name for recipe in recipes]
+
+
+def test_an_unknown_task_is_named():
+    done = CliRunner().invoke(app, ["list", "refex"])
+    assert isinstance(done.exception, UsageError)
+    assert "did you mean 'refexp'" in str(done.exception)
+
+
+def test_papers_recipes_name_their_section():
+    papers = [load_recipe(name) for name in shipped_recipes() if name.endswith("-paper")]
+    assert papers
+    assert all(recipe.source.startswith("paper, appendix A.2, ") for recipe in papers)
