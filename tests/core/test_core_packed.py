@@ -55,6 +55,15 @@ def test_units_are_words_then_regions_sample_after_sample(shapes: list[tuple[int
     assert batch.token_positions.tolist() == [i for _, _, i in words]
 
 
+@given(st.lists(sizes, min_size=1, max_size=6), st.data())
+def test_some_samples_of_a_batch_are_a_batch_of_them(shapes: list[tuple[int, int]], data: st.DataObject) -> None:
+    samples = [make_sample(*shape) for shape in shapes]
+    chosen = data.draw(st.lists(st.integers(0, len(shapes) - 1), min_size=1, max_size=8))
+    found, expected = pack(samples).select(chosen), pack([samples[row] for row in chosen])
+    for name in ("token_ids", "token_positions", "region_features", "region_boxes", "text_lengths", "region_lengths"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+
+
 @given(st.lists(st.integers(1, 9), max_size=12))
 def test_segments_put_equal_lengths_side_by_side(lengths: list[int]) -> None:
     segments = segment(lengths)

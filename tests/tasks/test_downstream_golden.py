@@ -20,7 +20,7 @@ from torch import Tensor
 from uniter_core import Example, ImageRegions, Vocabulary, pack
 from uniter_core.checkpoints import convert_official, load_folder, official_name
 from uniter_tasks import TaskBatch
-from uniter_tasks.downstream import DownstreamModel, TaskSettings, hard_negatives, match_scores
+from uniter_tasks.downstream import HARD, DownstreamModel, TaskSettings, match_scores, pool_of
 from uniter_tasks.downstream import task as task_called
 from uniter_tasks.downstream.refexp import region_scores
 from uniter_tasks.downstream.snli_ve import CLASSES
@@ -240,10 +240,14 @@ def make_batch(model: DownstreamModel, name: str, arrays: Arrays) -> TaskBatch:
     if name == "vcr":
         return vcr_batch(arrays, model.settings)
     if "hard_size" in arrays:
-        examples = hard_negatives(model, hard_examples(arrays), keep=int(arrays["hard_size"]), units=100)
-    else:
-        examples = EXAMPLES[name.split("_")[0]](arrays)
-    return model.task.collate(examples, model.settings)
+        return model.narrowed(HARD, pool_batch(model, arrays))
+    return model.task.collate(EXAMPLES[name.split("_")[0]](arrays), model.settings)
+
+
+def pool_batch(model: DownstreamModel, arrays: Arrays) -> TaskBatch:
+    """The recorded candidates as one pool."""
+    examples = hard_examples(arrays)
+    return pool_of(model.task.collate(examples, model.settings), examples, keep=int(arrays["hard_size"]))
 
 
 # ----------------------------------------------------------------------------------------------------------- the tests
@@ -357,15 +361,16 @@ def test_layouts(model_dir: Path, load_model: Callable[[str, str], DownstreamMod
 @pytest.mark.parametrize("name", ["itr_hard_from_t", "itr_hard_from_i"])
 def test_hard_negatives(model_dir: Path, load_model: Callable[[str, str], DownstreamModel], name: str) -> None:
     arrays, model = read(model_dir, name), load_model(name, "sdpa")
-    (group,) = hard_examples(arrays)
-    candidates = pack(model.task.samples(group, model.settings, False))
-    assert_output(match_scores(model.encoder, model.head, candidates)[:, None], arrays["all_rank_scores"])
+    pool = pool_batch(model, arrays)
+    assert_output(match_scores(model.encoder, model.head, pool.packed)[:, None], arrays["all_rank_scores"])
     model.train()
-    (kept,) = hard_negatives(model, [group], keep=int(arrays["hard_size"]), units=40)
+    kept = model.narrowed(HARD, pool)
     assert model.training
-    side = "images" if name.endswith("t") else "texts"
-    ours = [any(each is candidate for each in getattr(kept, side)) for candidate in getattr(group, side)]
-    assert np.flatnonzero(ours).tolist() == [0, *arrays["hard_indices"].tolist()]
+    expected = pool.packed.select([0, *arrays["hard_indices"].tolist()])
+    assert torch.equal(kept.packed.token_ids, expected.token_ids)
+    assert torch.equal(kept.packed.region_features, expected.region_features)
+    assert (kept.count, kept.pairs) == (arrays["hard_size"], (1 + arrays["hard_size"],))
+    assert_output(model.eval()(HARD, pool).mean, arrays["loss"])
 
 
 COPIES = {"nlvr2": [0, 1, 1], "vcr": [0, 1, 0, 0]}

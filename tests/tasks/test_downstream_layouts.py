@@ -12,13 +12,14 @@ from torch import Tensor
 
 from uniter_core import Example, Sample, Vocabulary, pack
 from uniter_tasks.downstream import (
+    HARD,
     DownstreamModel,
     TaskSettings,
     answer_scores,
     build_answers,
     group,
-    hard_negatives,
     match_scores,
+    pool_of,
     task,
 )
 from uniter_tasks.downstream.padding import pad_samples
@@ -265,16 +266,43 @@ def test_hard_negatives_are_the_best_candidates(draw_examples: Draw, make_model:
     images = (one.images[0], *(image for other in others for image in other.images))
     many = replace(one, texts=texts, images=images)
     few = replace(one, texts=texts[:2], images=images[:1])
-    (kept, small), (again, _) = (hard_negatives(model, [many, few], keep=3, units=units) for units in (1, 60))
-    scores = match_scores(model.encoder, model.head, pack(model.task.samples(many, model.settings, False)))
-    of_images, of_texts = scores[1 : len(images)], scores[len(images) :]
-    for side, own, found in (("images", of_images, kept), ("texts", of_texts, kept), ("texts", of_texts, again)):
-        best = sorted(own.argsort(descending=True)[:3].tolist())
-        whole = getattr(many, side)
-        assert all(a is b for a, b in zip(getattr(found, side), (whole[0], *(whole[1 + r] for r in best)), strict=True))
-    assert (len(small.texts), len(small.images)) == (2, 1)
-    for told, message in (({"keep": 0, "units": 9}, "keep: expected at least 1"), ({"keep": 1, "units": 0}, "units")):
-        with pytest.raises(ValueError, match=message):
-            hard_negatives(model, [many], **told)
-    with pytest.raises(ValueError, match="by a model for retrieval, not for vqa"):
-        hard_negatives(make_model("vqa"), [many], keep=1, units=9)
+    batch = model.task.collate([many, few], model.settings)
+    pool = pool_of(batch, [many, few], keep=3)
+    assert pool.count == 3 + 3 + 1
+    kept = model.narrowed(HARD, pool)
+    scores = match_scores(model.encoder, model.head, batch.packed)
+    first_text, first_few = len(images), len(images) + len(texts) - 1
+    best = [
+        sorted((start + scores[start:stop].argsort(descending=True)[:3]).tolist())
+        for start, stop in ((1, first_text), (first_text, first_few))
+    ]
+    expected = batch.packed.select([0, *best[0], *best[1], first_few, first_few + 1])
+    assert torch.equal(kept.packed.token_ids, expected.token_ids)
+    assert torch.equal(kept.packed.region_features, expected.region_features)
+    assert (kept.pairs, kept.ids, kept.count) == ((7, 2), batch.ids, 7)
+    assert kept.targets["positives"].tolist() == [0] * 6 + [7]
+    assert kept.targets["negatives"].tolist() == [1, 2, 3, 4, 5, 6, 8]
+    with pytest.raises(ValueError, match="keep: expected at least 1"):
+        pool_of(batch, [many, few], keep=0)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_only_the_hardest_are_trained_on(draw_examples: Draw, make_model: Make, precision: torch.dtype) -> None:
+    """Loss and gradients of a pool are those of the group of its hardest, whatever the precision of the pass."""
+    examples = draw_examples("retrieval", 3)
+    model = make_model("retrieval").train()
+    pool = pool_of(model.task.collate(examples, model.settings), examples, keep=1)
+    kept = model.narrowed(HARD, pool)
+    gradients = []
+    for name, batch in ((HARD, pool), ("retrieval", kept)):
+        model.zero_grad()
+        with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+            loss = model(name, batch)
+        loss.sum.backward()
+        assert model.training
+        assert loss.count == kept.count
+        gradients.append({name: each.grad for name, each in model.named_parameters() if each.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert len(gradients[0]) == len(list(model.parameters())) - 1  # all but the vector of masked regions
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], msg=name)

@@ -15,8 +15,8 @@ from uniter_core import Sample, key_of, permutation
 from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel
 from uniter_tasks.alignment import AttentionAlignment, attention_alignment
+from uniter_tasks.grid import score_grid
 from uniter_tasks.metrics import recall_at
-from uniter_tasks.retrieval import score_grid
 
 __all__ = ["evaluate"]
 

@@ -16,6 +16,7 @@ from uniter_core.config import UniterConfig
 from uniter_core.embeddings import RegionEmbedding, TextEmbedding
 from uniter_core.initialisation import initialise
 from uniter_core.packed import PackedBatch
+from uniter_core.segments import Segments
 from uniter_core.vocabulary import Vocabulary
 
 __all__ = ["UniterEncoder"]
@@ -69,9 +70,24 @@ class UniterEncoder(nn.Module):
         Raises:
             ValueError: features of another width; on a CPU also ids, positions or types outside their tables.
         """
-        for units in self._states(batch):
-            last = units  # only the last is kept
-        return last.index_select(0, batch.segments.restore)
+        units = self.embed(batch).index_select(0, batch.gather[batch.segments.arrange])
+        return self.transform(units, batch.segments).index_select(0, batch.segments.restore)
+
+    def embed(self, batch: PackedBatch) -> Tensor:
+        """What enters the first layer, (W + R, H): the words' vectors, then the regions', as `batch.gather` counts."""
+        _check(batch, self.config)
+        words = self.text_embedding(batch)
+        regions = self.region_embedding(batch, self.text_embedding.types(batch.region_types))
+        return torch.cat([words, regions])
+
+    def transform(self, units: Tensor, segments: Segments) -> Tensor:
+        """The last layer's vectors (N, H) of embedded units (N, H), both in the order of the segments.
+
+        For embeddings that several samples share; `forward` is `embed`, gathered, and this.
+        """
+        for layer in self.layers:
+            units = layer(units, segments)
+        return units
 
     def hidden_states(self, batch: PackedBatch) -> list[Tensor]:
         """The embeddings and every layer's vectors: `num_layers` + 1 times (N, H)."""
@@ -88,7 +104,11 @@ class UniterEncoder(nn.Module):
 
     def pool(self, units: Tensor, batch: PackedBatch) -> Tensor:
         """One vector a sample, (B, H): tanh(W u + b) of its [CLS], u from the (N, H) that `forward` gave."""
-        return torch.tanh(self.pooler(units.index_select(0, batch.cls_units)))
+        return self.pool_first(units.index_select(0, batch.cls_units))
+
+    def pool_first(self, first: Tensor) -> Tensor:
+        """The same of the samples' [CLS] vectors (B, H) themselves."""
+        return torch.tanh(self.pooler(first))
 
     @classmethod
     def from_pretrained(cls, source: str | PathLike[str], *, attention: str = "auto") -> Self:
@@ -117,10 +137,7 @@ class UniterEncoder(nn.Module):
 
     def _states(self, batch: PackedBatch) -> Iterator[Tensor]:
         """The embeddings, then each layer's output, in the order of the batch's segments."""
-        _check(batch, self.config)
-        words = self.text_embedding(batch)
-        regions = self.region_embedding(batch, self.text_embedding.types(batch.region_types))
-        units = torch.cat([words, regions]).index_select(0, batch.gather[batch.segments.arrange])
+        units = self.embed(batch).index_select(0, batch.gather[batch.segments.arrange])
         yield units
         for layer in self.layers:
             units = layer(units, batch.segments)

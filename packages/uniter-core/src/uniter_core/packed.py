@@ -6,7 +6,7 @@ words ([CLS] … [SEP]) before its regions.
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -147,6 +147,25 @@ class PackedBatch:
         """The order of the samples inside the encoder."""
         return segment(self.unit_lengths.tolist())
 
+    def select(self, samples: Sequence[int]) -> "PackedBatch":
+        """A batch of some of the samples, in the order given; a GPU is waited for once.
+
+        >>> words, features, boxes = torch.tensor([1, 7, 2]), torch.zeros(2, 8), torch.zeros(2, 7)
+        >>> short = Sample(token_ids=words[:2], region_features=features, region_boxes=boxes)
+        >>> batch = pack([Sample(token_ids=words, region_features=features, region_boxes=boxes), short])
+        >>> batch.select([1]).token_ids.tolist()
+        [1, 7]
+        """
+        device = self.token_ids.device
+        chosen = torch.tensor(samples, dtype=torch.int64)
+        lengths = torch.stack([self.text_lengths, self.region_lengths]).cpu()
+        words, regions = (_rows_of(each, chosen).to(device) for each in lengths)
+        kept = {"W": words, "R": regions, "B": chosen.to(device)}
+        vectors = {name: getattr(self, name)[kept[length]] for name, length, _ in _VECTORS}
+        return PackedBatch(
+            region_features=self.region_features[regions], region_boxes=self.region_boxes[regions], **vectors
+        )
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PackedBatch":
         """The batch on another device, with all that follows from its lengths."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -162,12 +181,7 @@ class PackedBatch:
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 vars(moved)[name] = change(value)
-        vars(moved)["segments"] = replace(
-            self.segments,
-            arrange=change(self.segments.arrange),
-            restore=change(self.segments.restore),
-            cu_seqlens=change(self.segments.cu_seqlens),
-        )
+        vars(moved)["segments"] = self.segments.each(change)
         return moved
 
 
@@ -241,6 +255,13 @@ def _types(given: Sequence[Tensor | None], lengths: Tensor, *, default: int) -> 
 def _owners(lengths: Tensor, total: int) -> Tensor:
     samples = torch.arange(len(lengths), device=lengths.device)
     return samples.repeat_interleave(lengths, output_size=total)  # with the size known, a GPU is not waited for
+
+
+def _rows_of(lengths: Tensor, samples: Tensor) -> Tensor:
+    """Where the elements of some samples lie, sample after sample."""
+    starts, own = (lengths.cumsum(0) - lengths)[samples], lengths[samples]
+    shift = starts - (own.cumsum(0) - own)
+    return torch.arange(int(own.sum())) + shift.repeat_interleave(own)
 
 
 def _complaint(name: str, value: Tensor, expected: str) -> str:

@@ -7,8 +7,8 @@ short samples, and no slower for long ones.
 Axes: B samples, N units.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -38,6 +38,15 @@ class Segments:
     restore: Tensor
     cu_seqlens: Tensor
     max_seqlen: int
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Segments":
+        """The same order with its tensors changed: moved to another device."""
+        return replace(
+            self,
+            arrange=change(self.arrange),
+            restore=change(self.restore),
+            cu_seqlens=change(self.cu_seqlens),
+        )
 
 
 def segment(lengths: Sequence[int]) -> Segments:

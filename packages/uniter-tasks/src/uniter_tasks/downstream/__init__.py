@@ -1,6 +1,6 @@
 """The six downstream tasks: layout, head, loss and answers of each, and the model that is fine-tuned."""
 
-from uniter_tasks.downstream.hard_negatives import hard_negatives
+from uniter_tasks.downstream.hard_negatives import HARD, pool_of
 from uniter_tasks.downstream.model import DownstreamModel
 from uniter_tasks.downstream.retrieval import group, match_scores
 from uniter_tasks.downstream.settings import TaskSettings
@@ -10,6 +10,7 @@ from uniter_tasks.downstream.vcr import pretraining_sample
 from uniter_tasks.downstream.vqa import answer_scores, build_answers
 
 __all__ = [
+    "HARD",
     "TASKS",
     "DownstreamModel",
     "Task",
@@ -17,8 +18,8 @@ __all__ = [
     "answer_scores",
     "build_answers",
     "group",
-    "hard_negatives",
     "match_scores",
+    "pool_of",
     "pretraining_sample",
     "task",
 ]

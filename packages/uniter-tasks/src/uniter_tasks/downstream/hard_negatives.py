@@ -1,65 +1,92 @@
 """Hard negatives of retrieval: of many candidates, those that the model itself finds most alike to the true pair.
 
-All candidates are scored in evaluation mode without gradient, and the best of them make a smaller group, on which one
-ordinary training step is taken. Paper, appendix A.2, "Image-Text Retrieval"; how often, and from how many, the recipe
-says.
+A pool is a batch of groups with many candidates each. All are scored in evaluation mode without gradient, and the best
+of them make smaller groups, on which one ordinary training pass is taken. Paper, appendix A.2, "Image-Text Retrieval";
+how often, and from how many, the recipe says.
+
+S samples, G groups, M negatives.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from uniter_core import Example, pack
-from uniter_tasks.downstream.model import DownstreamModel
-from uniter_tasks.downstream.retrieval import RETRIEVAL, match_scores
-from uniter_tasks.inference import evaluating, unit_groups
+from uniter_core import Example
+from uniter_tasks.batch import TaskBatch
 
-__all__ = ["hard_negatives"]
+__all__ = ["HARD", "hinges", "keep_hardest", "pool_of"]
+
+HARD = "retrieval-hard"
+"""The objective that trains on the hardest of its batch."""
 
 
-def hard_negatives(model: DownstreamModel, examples: Sequence[Example], *, keep: int, units: int) -> list[Example]:
-    """The groups with only their hardest negatives.
+def pool_of(batch: TaskBatch, examples: Sequence[Example], *, keep: int) -> TaskBatch:
+    """The batch of some groups as one of which a model keeps the hardest negatives.
 
     Args:
-        model: for retrieval; evaluation mode is set and taken back.
-        examples: groups, as retrieval takes them, with many candidates each.
+        batch: what retrieval made of the groups, S samples.
+        examples: the G groups.
         keep: images kept of a group's other images, and texts of its other texts; fewer where there are fewer.
-        units: words and regions of a batch at most.
 
     Returns:
-        the same groups; what is kept stays in its order.
+        The batch with the targets `images` and `keep` (G, 2): other images of each group, and how many other images
+        and texts of it are kept. It counts what is kept.
 
     Raises:
-        ValueError: `keep` or `units` is not positive, or the model is for another task.
+        ValueError: `keep` is not positive.
+
     """
-    if model.task is not RETRIEVAL:
-        raise ValueError(f"hard negatives are mined by a model for retrieval, not for {model.task.name}")
     if keep < 1:
         raise ValueError(f"keep: expected at least 1, got {keep}")
-    groups = [RETRIEVAL.samples(example, model.settings, False) for example in examples]
-    pairs = [sample for group in groups for sample in group]
-    sizes = torch.tensor([sample.num_words + sample.num_regions for sample in pairs])
-    order = sizes.argsort(stable=True)  # pairs of like size together
-    scores = torch.empty(len(pairs))
-    with evaluating(model) as device:
-        for rows in unit_groups(sizes[order].tolist(), units):
-            packed = pack([pairs[pair] for pair in order[rows].tolist()]).to(device)
-            scores[order[rows]] = match_scores(model.encoder, model.head, packed).cpu()
-    by_group = torch.split(scores, [len(group) for group in groups])
-    return [_hardest(example, own, keep) for example, own in zip(examples, by_group, strict=True)]
+    others = torch.tensor([[len(example.images) - 1, len(example.texts) - 1] for example in examples])
+    kept = others.clamp(max=keep)
+    return replace(batch, targets={"images": others[:, 0], "keep": kept}, count=int(kept.sum()))
 
 
-def _hardest(example: Example, scores: torch.Tensor, keep: int) -> Example:
-    """The example with the `keep` best of its other images and of its other texts; scores as its samples stand."""
-    images, texts = len(example.images), len(example.texts)
-    of_images, of_texts = scores[1:images], scores[images:]
+def keep_hardest(batch: TaskBatch, scores: Tensor) -> TaskBatch:
+    """The groups of a pool with their hardest negatives alone; what is kept stays in its order.
+
+    Args:
+        batch: as `pool_of` made it.
+        scores: (S,) of its samples, on the CPU.
+    """
+    chosen: list[int] = []
+    sizes: list[int] = []
+    first = 0
+    counts = zip(batch.pairs, batch.targets["images"].tolist(), batch.targets["keep"].tolist(), strict=True)
+    for size, images, (keep_images, keep_texts) in counts:
+        of_texts = first + 1 + images
+        kept = _best(scores, first + 1, of_texts, keep_images) + _best(scores, of_texts, first + size, keep_texts)
+        chosen += [first, *kept]
+        sizes.append(1 + len(kept))
+        first += size
+    positives, negatives = (each.to(batch.packed.token_ids.device) for each in hinges(torch.tensor(sizes)))
     return replace(
-        example,
-        images=(example.images[0], *(example.images[1 + row] for row in _best(of_images, min(keep, images - 1)))),
-        texts=(example.texts[0], *(example.texts[1 + row] for row in _best(of_texts, min(keep, texts - 1)))),
+        batch,
+        packed=batch.packed.select(chosen),
+        targets={"positives": positives, "negatives": negatives},
+        pairs=tuple(sizes),
     )
 
 
-def _best(scores: torch.Tensor, keep: int) -> list[int]:
-    return sorted(scores.topk(keep).indices.tolist())
+def hinges(sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Positives and negatives (M,) int64: the two samples of a batch that each hinge compares.
+
+    Args:
+        sizes: (G,) samples of each group, its positive first.
+
+    >>> [each.tolist() for each in hinges(torch.tensor([3, 2]))]
+    [[0, 0, 3], [1, 2, 4]]
+    """
+    first = sizes.cumsum(0) - sizes
+    is_negative = torch.ones(int(sizes.sum()), dtype=torch.bool).index_fill(0, first, False)
+    return first.repeat_interleave(sizes - 1), is_negative.nonzero().squeeze(1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _best(scores: Tensor, start: int, stop: int, keep: int) -> list[int]:
+    return sorted((start + scores[start:stop].topk(keep).indices).tolist())

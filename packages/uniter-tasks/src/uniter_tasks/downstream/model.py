@@ -5,6 +5,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from uniter_core import UniterConfig, UniterEncoder, Vocabulary, initialise, key_of
@@ -69,14 +70,27 @@ class DownstreamModel(nn.Module):
         return self.heads[self.task.head_name]
 
     def forward(self, name: str, batch: TaskBatch) -> Loss:
-        """The loss of a batch that the task's `collate` made; `name` is the task's, for the loop that knows none.
+        """The loss of a batch that the task's `collate` made.
+
+        Args:
+            name: the task's, for the loop that knows none, or that of one of its `narrowings`.
+            batch: made for it.
 
         Raises:
             ValueError: the model is for another task, or the batch has no labels.
         """
-        if name != self.task.name:
+        if name in self.task.narrowings:
+            batch = self.narrowed(name, batch)
+        elif name != self.task.name:
             raise ValueError(f"this model is for {self.task.name}, not for {name}")
         return self.task.loss(self.encoder, self.head, batch, self.settings)
+
+    def narrowed(self, name: str, batch: TaskBatch) -> TaskBatch:
+        """The part of a batch that one of the task's `narrowings` trains on, by what the model thinks of it now."""
+        with evaluating(self):
+            part = self.task.narrowings[name](self.encoder, self.head, batch, self.settings)
+        torch.clear_autocast_cache()  # weights that were cast without gradient must not serve the pass that follows
+        return part
 
     def scores(self, batch: TaskBatch) -> list[Tensor]:
         """The probabilities of each example, float32 on the CPU; in evaluation mode, without gradient.

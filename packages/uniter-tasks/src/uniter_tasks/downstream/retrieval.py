@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from uniter_core import Example, ImageRegions, PackedBatch, Sample, UniterConfig, UniterEncoder, Vocabulary
 from uniter_tasks.batch import TaskBatch
+from uniter_tasks.downstream.hard_negatives import HARD, hinges, keep_hardest
 from uniter_tasks.downstream.layout import lay_out
 from uniter_tasks.downstream.settings import TaskSettings
 from uniter_tasks.downstream.task import Task, target
+from uniter_tasks.inference import unit_groups
 from uniter_tasks.loss import Loss, tally
 
 __all__ = ["RETRIEVAL", "group", "match_scores"]
@@ -68,12 +70,10 @@ def units(text_lengths: Tensor, region_lengths: Tensor, settings: TaskSettings, 
 def targets(examples: Sequence[Example], settings: TaskSettings, training: bool) -> tuple[dict[str, Tensor], int]:
     """`positives` and `negatives` (M,) int64: the two samples of the batch that each hinge compares."""
     sizes = torch.tensor([len(example.texts) + len(example.images) - 1 for example in examples])
-    first = sizes.cumsum(0) - sizes
-    is_negative = torch.ones(int(sizes.sum()), dtype=torch.bool).index_fill(0, first, False)
-    count = int(is_negative.sum())
-    if not count:
+    positives, negatives = hinges(sizes)
+    if not len(negatives):
         return {}, 1
-    return {"positives": first.repeat_interleave(sizes - 1), "negatives": is_negative.nonzero().squeeze(1)}, count
+    return {"positives": positives, "negatives": negatives}, len(negatives)
 
 
 def head(config: UniterConfig, settings: TaskSettings, seed: int) -> nn.Module:
@@ -94,6 +94,17 @@ def loss(encoder: UniterEncoder, head: nn.Module, batch: TaskBatch, settings: Ta
     losses = (settings.margin + found[negatives] - found[positives]).clamp(min=0)
     logged = {"loss": tally(losses), "accuracy": tally(found[negatives] < found[positives])}
     return Loss(sum=losses.sum(), count=batch.count, logged=logged)
+
+
+def narrow(encoder: UniterEncoder, head: nn.Module, batch: TaskBatch, settings: TaskSettings) -> TaskBatch:
+    """The hardest of a pool, scored in batches of as many units as will be trained on."""
+    packed = batch.packed
+    at_once = packed.num_units * (batch.count + len(batch.ids)) // packed.num_samples + 1
+    found = torch.empty(packed.num_samples, device=packed.token_ids.device)
+    for rows in unit_groups(packed.segments.lengths, at_once):  # pairs of like size together
+        samples = list(packed.segments.samples[rows])
+        found[samples] = match_scores(encoder, head, packed.select(samples))
+    return keep_hardest(batch, found.cpu())
 
 
 def scores(encoder: UniterEncoder, head: nn.Module, batch: TaskBatch, settings: TaskSettings) -> list[Tensor]:
@@ -126,6 +137,7 @@ RETRIEVAL = Task(
     scores=scores,
     decode=decode,
     adopt=adopt,
+    narrowings={HARD: narrow},
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ E examples of a batch, T texts and I images of an example.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -43,6 +43,8 @@ class Task:
             predictions keep and ensembles average.
         decode: (scores of an example, settings) → the answer, a plain JSON value.
         adopt: the head's tensors that a pre-training checkpoint holds already, from all its tensors.
+        narrowings: objectives that train on a part of their batch which the model itself chooses: their name →
+            (encoder, head, batch, settings) → the part; called in evaluation mode, without gradient.
     """
 
     name: str
@@ -59,6 +61,9 @@ class Task:
     decode: Callable[[Tensor, TaskSettings], Any]
     positions: Callable[[Tensor], Tensor] = lambda text_lengths: text_lengths.amax(1) + 2
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = lambda tensors: {}
+    narrowings: Mapping[str, Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], TaskBatch]] = field(
+        default_factory=dict
+    )
 
     @property
     def num_types(self) -> int:
