@@ -111,7 +111,7 @@ def progress_callback(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars(*, hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Bars for long work, gone when it is done; the callback is `progress_callback`'s."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(console=console, transient=True, disable=hidden or not console.is_terminal) as bars:
         yield progress_callback(bars)

@@ -14,7 +14,7 @@ from uniter_cli.errors import UsageError
 from uniter_cli.example_batches import ExampleBatches, ExamplePlan
 from uniter_cli.loader import batch_loader
 from uniter_cli.nearest import nearest
-from uniter_cli.predicting import predict, scalars, score_split
+from uniter_cli.predicting import baselines, predict, scalars, score_split
 from uniter_cli.recipe import Recipe
 from uniter_cli.run import Busy, Work, run
 from uniter_cli.summary import RunResult
@@ -22,6 +22,7 @@ from uniter_cli.task_sources import TaskSources, open_task_sources
 from uniter_core import PRESETS, key_of
 from uniter_tasks.downstream import DownstreamModel, TaskSettings, task
 from uniter_tasks.downstream.vqa import build_answers
+from uniter_tasks.predictions import ScoreOptions
 
 __all__ = ["build_task_model", "build_task_settings", "finetune"]
 
@@ -65,10 +66,14 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         if dataset is None:
             return {}
         found = predict(model, accelerator, dataset, units=recipe.validation.units, progress=busy(split))
-        return scalars(score_split(found, dataset), model.task.name)
+        return scalars(score_split(found, dataset, ScoreOptions(draws=0)), model.task.name)
 
     def validate(prepared: nn.Module, busy: Busy) -> dict[str, float]:
         return measured("val", busy)
+
+    def constant() -> dict[str, float]:
+        dataset = sources.labelled("val")
+        return baselines(sources.train, dataset) if dataset is not None else {}
 
     work = Work(
         model=model,
@@ -80,7 +85,7 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
             pin_memory=accelerator.device.type == "cuda",
         ),
         validate=validate,
-        baselines=dict,
+        baselines=constant,
         test=lambda busy: measured("test", busy),
         save=model.save_pretrained,
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uniter_cli.commands import convert, data, demo, finetune, pretrain, recipes
+from uniter_cli.commands import convert, data, demo, ensemble, evaluate, finetune, predict, pretrain, recipes
 from uniter_cli.errors import UsageError
 
 __all__ = ["app", "run"]
@@ -25,6 +25,9 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("ensemble")(ensemble.ensemble)
 app.add_typer(data.app, name="data")
 app.add_typer(convert.app, name="convert")
 app.add_typer(recipes.app, name="recipes")

@@ -1,22 +1,26 @@
-"""A split's predictions, and what its labels say of them."""
+"""A split's predictions, what its labels say of them, and of always giving the most frequent answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from uniter_cli.display import progress_bars
+from uniter_cli.engine import build_accelerator
+from uniter_cli.errors import UsageError
 from uniter_cli.example_batches import ExampleBatches, prediction_jobs
 from uniter_cli.loader import batch_loader
+from uniter_cli.trained_models import open_trained
 from uniter_data.examples import ExampleDataset
 from uniter_tasks import TaskBatch
 from uniter_tasks.downstream import DownstreamModel
 from uniter_tasks.downstream.snli_ve import CLASSES
-from uniter_tasks.predictions import Predictions, ScoreOptions, score
+from uniter_tasks.predictions import Predictions, ScoreOptions, constant_predictions, score
 
-__all__ = ["predict", "scalars", "score_split"]
+__all__ = ["baselines", "predict", "predict_split", "scalars", "score_split"]
 
 
 def predict(
@@ -61,6 +65,54 @@ def predict(
     )
 
 
+def predict_split(
+    task: str,
+    source: str,
+    *,
+    data: str | None = None,
+    split: str | None = None,
+    setting: str = "",
+    hidden: bool = False,
+    labelled: bool = False,
+) -> tuple[Predictions, ExampleDataset, bool]:
+    """What a fine-tuned model says of a split; see `open_trained` for the arguments and errors.
+
+    Args:
+        hidden: show no progress.
+        labelled: refuse a split without labels.
+
+    Returns:
+        The predictions, the split, and whether this is the main process.
+    """
+    accelerator = build_accelerator()
+    with progress_bars(hidden=hidden or not accelerator.is_main_process) as progress:
+        trained = open_trained(task, source, accelerator, data=data, split=split, setting=setting, progress=progress)
+        dataset = trained.dataset
+        if labelled and not dataset.labelled:
+            raise UsageError(
+                f"{dataset.directory} ({dataset.split}) has no labels: uniter predict writes what its server scores"
+            )
+        found = predict(
+            trained.model,
+            accelerator,
+            dataset,
+            units=trained.units,
+            progress=lambda done, total: progress(f"predicting {dataset.split}", done, total),
+        )
+    main = accelerator.is_main_process
+    accelerator.end_training()
+    return found, dataset, main
+
+
+def baselines(training: ExampleDataset, dataset: ExampleDataset) -> dict[str, float]:
+    """What always giving the most frequent answer of the training split reaches, named as in `scalars`."""
+    boxes = None
+    if dataset.task == "refexp":
+        boxes = _in_pixels([own[:, [0, 1, 4, 5]] for own in dataset.boxes(np.arange(len(dataset)))], dataset)
+    found = constant_predictions(dataset.task, training.annotations(), dataset.example_ids.tolist(), boxes=boxes)
+    return scalars(score_split(found, dataset, ScoreOptions(draws=0)), dataset.task)
+
+
 def score_split(
     predictions: Predictions, dataset: ExampleDataset, options: ScoreOptions | None = None
 ) -> dict[str, Any]:
@@ -91,6 +143,6 @@ def _boxes(batch: TaskBatch) -> list[list[list[float]]]:
     return [each.tolist() for each in torch.split(boxes, batch.packed.region_lengths.tolist())]
 
 
-def _in_pixels(boxes: list[list[list[float]]], dataset: ExampleDataset) -> list[NDArray[np.float64]]:
+def _in_pixels(boxes: Sequence[ArrayLike], dataset: ExampleDataset) -> list[NDArray[np.float64]]:
     sizes = [annotation["size"] for annotation in dataset.annotations()]
     return [np.asarray(own) * np.tile(size, 2) for own, size in zip(boxes, sizes, strict=True)]

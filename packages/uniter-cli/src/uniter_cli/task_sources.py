@@ -9,7 +9,7 @@ from uniter_cli.sources import SCENES, locate
 from uniter_data.examples import ExampleDataset, task_splits
 from uniter_data.scenes.annotations import ensure_task_data
 
-__all__ = ["TaskSources", "open_task_sources"]
+__all__ = ["TaskSources", "locate_task", "open_task_sources", "open_task_split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,11 @@ def open_task_sources(
     splits = task_splits(directory)
     if recipe.train not in splits:
         raise UsageError(f"{directory} has no split {recipe.train!r}: there are {', '.join(splits)}")
-    sources = TaskSources(train=_open(task, directory, recipe.train))
+    sources = TaskSources(train=open_task_split(task, directory, recipe.train))
     for role, split in (("val", recipe.val), ("test", recipe.test)):
         default = getattr(DataRecipe(path=""), role)
         if split in splits or split != default:
-            sources = replace(sources, **{role: _open(task, directory, split)})
+            sources = replace(sources, **{role: open_task_split(task, directory, split)})
     return sources
 
 
@@ -62,7 +62,13 @@ def locate_task(task: str, path: str, progress: Callable[[str, int, int], None] 
     return locate(path)
 
 
-def _open(task: str, directory: str, split: str) -> ExampleDataset:
+def open_task_split(task: str, directory: str, split: str) -> ExampleDataset:
+    """One split of a task's data set.
+
+    Raises:
+        UsageError: the data set is of another task.
+        ValueError, OSError: a store is missing, foreign or damaged; the message names it.
+    """
     dataset = ExampleDataset.open(directory, split)
     if dataset.task != task:
         raise UsageError(f"{directory} holds data of {dataset.task}, not of {task}: import it with uniter data import")
