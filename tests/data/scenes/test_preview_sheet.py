@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageColor
 
 from uniter_data import PairDataset, RegionWriter, Split, TextWriter, Tokenizer, write_dataset
-from uniter_data.preview import CARD, COLOURS, COLUMNS, GUTTER, MARGIN, PADDING, draw_preview
+from uniter_data.contact_sheet import CARD, COLOURS, COLUMNS, GUTTER, MARGIN, PADDING
+from uniter_data.preview import draw_preview
 
 
 def colours_of(path: Path) -> set[tuple[int, ...]]:

@@ -1,67 +1,22 @@
 """A contact sheet of a data set: pictures, their regions, and sentences whose words have their regions' colours.
 
-R regions of an image, T its texts. Lengths are pixels of the sheet.
+R regions of an image, T its texts.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from uniter_core import key_of, permutation
+from uniter_data.contact_sheet import COLOURS, Card, blank, draw_sheet, fitted, wrapped
 from uniter_data.pairs import PairDataset
 from uniter_data.stores.locations import join, read_text
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["draw_preview"]
 
-COLUMNS = 4
-CARD = 340  # width of a card's content
-TALLEST = 460
-PADDING = 14
-GUTTER = 18
-MARGIN = 32
-TITLE = 76
-LINE = 21
-TEXT_SIZE = 15
 SENTENCES = 5
-AROUND = np.array([-2, -2, 2, 2])  # boxes are drawn around what they hold
-
-PAPER, CARD_PAPER, CARD_EDGE = "#eceef1", "#ffffff", "#dfe2e7"
-INK, PALE, BLANK = "#2b3038", "#7d8694", "#f4f5f7"
-UNNAMED = (255, 255, 255, 170)
-# Told apart from one another as lines on a picture and as words on white.
-COLOURS = (
-    "#d62f4b", "#1769c8", "#0f8a4a", "#b35c00", "#7b3fc4", "#00858c",
-    "#c22f98", "#5c6b00", "#8a4b2a", "#3f4fd0", "#a8323e", "#39736b",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Card:
-    """What is drawn of one image.
-
-    Attributes:
-        picture: as large as it is drawn.
-        boxes: (R, 4) in the unit square.
-        colours: of each region; None for a region that no sentence names.
-        sentences: lines of (word, region or -1) for each sentence.
-        left_out: sentences that are not shown.
-    """
-
-    picture: Image.Image
-    boxes: NDArray[np.float32]
-    colours: list[str | None]
-    sentences: list[list[list[tuple[str, int]]]]
-    left_out: int
-
-    @property
-    def text_height(self) -> int:
-        return sum(LINE * len(lines) + LINE // 3 for lines in self.sentences) + LINE * bool(self.left_out)
 
 
 def draw_preview(dataset: PairDataset, path: str | Path, *, count: int = 12, seed: int = 0) -> Path:
@@ -90,17 +45,13 @@ def draw_preview(dataset: PairDataset, path: str | Path, *, count: int = 12, see
     cards = [_card(dataset, int(row), tokenizer) for row in chosen]
     title = f"{dataset.name} · {dataset.split}"
     facts = f"{len(dataset):,} pairs · {len(images):,} images · {dataset.region_dim} features a region"
-    sheet = _sheet(cards, title, facts)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(target, format="PNG")
-    return target
+    return draw_sheet(cards, path, title=title, facts=facts)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _card(dataset: PairDataset, row: int, tokenizer: Tokenizer) -> _Card:
+def _card(dataset: PairDataset, row: int, tokenizer: Tokenizer) -> Card:
     texts = np.flatnonzero(dataset.image_rows == row)
     shown = texts[:SENTENCES].tolist()
     boxes = dataset.sample(shown[0]).region_boxes[:, :4].numpy()
@@ -109,11 +60,11 @@ def _card(dataset: PairDataset, row: int, tokenizer: Tokenizer) -> _Card:
     colours: list[str | None] = [None] * len(boxes)
     for place, region in enumerate(named if dataset.has_gold else range(len(boxes))):
         colours[region] = COLOURS[place % len(COLOURS)]
-    return _Card(
+    return Card(
         picture=_picture(dataset, shown[0], row),
         boxes=boxes,
         colours=colours,
-        sentences=[_wrapped(words) for words in links],
+        sentences=[wrapped(words) for words in links],
         left_out=len(texts) - len(shown),
     )
 
@@ -132,110 +83,5 @@ def _links(dataset: PairDataset, index: int, tokenizer: Tokenizer) -> list[tuple
 
 def _picture(dataset: PairDataset, index: int, row: int) -> Image.Image:
     """The picture, or an empty canvas of its proportions, as large as a card has room for."""
-    picture = dataset.picture(index)
-    if picture is None:
-        width, height = dataset.regions.image_sizes[row].tolist()
-        picture = Image.new("RGB", (max(width, 1), max(height, 1)) if width and height else (1, 1), BLANK)
-    scale = min(CARD / picture.width, TALLEST / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _wrapped(words: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
-    """The words in lines that are no wider than a card."""
-    lines: list[list[tuple[str, int]]] = [[]]
-    used = 0.0
-    for whole, region in words:
-        word = _shortened(whole)
-        width = _width(word)
-        if lines[-1] and used + width > CARD:
-            lines.append([])
-            used = 0.0
-        lines[-1].append((word, region))
-        used += width + _width(" ")
-    return lines
-
-
-def _shortened(word: str) -> str:
-    """The word, or as much of its beginning as fits on a line."""
-    if _width(word) <= CARD:
-        return word
-    fits = next(length for length in range(len(word) - 1, 0, -1) if _width(word[:length] + "…") <= CARD)
-    return word[:fits] + "…"
-
-
-def _sheet(cards: Sequence[_Card], title: str, facts: str) -> Image.Image:
-    columns = min(COLUMNS, len(cards))
-    rows = [cards[start : start + columns] for start in range(0, len(cards), columns)]
-    # a row is as high as its tallest card; pictures of one row share a baseline for their texts
-    heights = [
-        (max(card.picture.height for card in row), max(card.text_height for card in row) + LINE // 2) for row in rows
-    ]
-    step = CARD + 2 * PADDING + GUTTER
-    width = 2 * MARGIN + columns * step - GUTTER
-    height = 2 * MARGIN + TITLE + sum(picture + text + 2 * PADDING + GUTTER for picture, text in heights) - GUTTER
-    sheet = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN - 6), title, fill=INK, font=_font(30))
-    pen.text((MARGIN, MARGIN + 34), facts, fill=PALE, font=_font(16))
-    top = MARGIN + TITLE
-    for row, (picture_height, text_height) in zip(rows, heights, strict=True):
-        for column, card in enumerate(row):
-            left = MARGIN + column * step
-            bottom = top + 2 * PADDING + picture_height + text_height
-            edges = (left, top, left + CARD + 2 * PADDING, bottom)
-            pen.rounded_rectangle(edges, radius=10, fill=CARD_PAPER, outline=CARD_EDGE)
-            _draw_picture(sheet, card, (left + PADDING, top + PADDING), picture_height)
-            _draw_sentences(pen, card, (left + PADDING, top + PADDING + picture_height + LINE // 2))
-        top += 2 * PADDING + picture_height + text_height + GUTTER
-    return sheet
-
-
-def _draw_picture(sheet: Image.Image, card: _Card, corner: tuple[int, int], height: int) -> None:
-    """The picture in the middle of its room, its regions' boxes over it; those with a colour last."""
-    picture = card.picture.copy()
-    pen = ImageDraw.Draw(picture, "RGBA")
-    order = sorted(range(len(card.boxes)), key=lambda region: card.colours[region] is not None)
-    for region in order:
-        box = card.boxes[region] * np.array([picture.width, picture.height] * 2) + AROUND
-        x1, y1, x2, y2 = np.clip(box, 0, np.array([picture.width - 1, picture.height - 1] * 2)).tolist()
-        edges = (x1, y1, max(x1 + 2, x2), max(y1 + 2, y2))
-        colour = card.colours[region]
-        if colour is None:
-            pen.rectangle(edges, outline=(0, 0, 0, 60), width=2)
-            pen.rectangle(edges, outline=UNNAMED, width=1)
-        else:
-            pen.rounded_rectangle(edges, radius=3, outline=(255, 255, 255, 200), width=4)
-            pen.rounded_rectangle(edges, radius=3, outline=colour, width=3)
-    left, top = corner
-    sheet.paste(picture, (left + (CARD - picture.width) // 2, top + (height - picture.height) // 2))
-
-
-def _draw_sentences(pen: ImageDraw.ImageDraw, card: _Card, corner: tuple[int, int]) -> None:
-    left, y = corner
-    for lines in card.sentences:
-        for line in lines:
-            x = float(left)
-            for place, (word, region) in enumerate(line):
-                colour = card.colours[region] if region >= 0 else None
-                pen.text((x, y), word, fill=colour or INK, font=_font(TEXT_SIZE))
-                after = x + _width(word)
-                if colour:
-                    joined = place + 1 < len(line) and line[place + 1][1] == region
-                    pen.line(
-                        (x, y + LINE - 3, after + (_width(" ") if joined else 0), y + LINE - 3), fill=colour, width=2
-                    )
-                x = after + _width(" ")
-            y += LINE
-        y += LINE // 3
-    if card.left_out:
-        pen.text((left, y), f"and {card.left_out} more", fill=PALE, font=_font(TEXT_SIZE))
-
-
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _width(text: str) -> float:
-    return float(_font(TEXT_SIZE).getlength(text))
+    width, height = dataset.regions.image_sizes[row].tolist()
+    return fitted(dataset.picture(index) or blank(width, height))

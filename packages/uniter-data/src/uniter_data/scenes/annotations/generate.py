@@ -16,7 +16,7 @@ from uniter_data.scenes.generate import SEED, SIZES, Progress, Sizes, ensure_sce
 
 __all__ = ["VERSION", "WRITERS", "ensure_annotations", "generate_annotations"]
 
-VERSION = 1  # a change of annotations raises it; it does not touch pictures and captions
+VERSION = 2  # a change of annotations raises it; it does not touch pictures and captions
 
 # task -> writes its files into a folder
 WRITERS: dict[str, Callable[..., None]] = {

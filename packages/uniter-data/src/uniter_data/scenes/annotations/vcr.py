@@ -54,11 +54,14 @@ def write_vcr(folder: Path, pictures: Mapping[str, Sequence[Picture]], *, seed: 
     for split, of in pictures.items():
         rng = np.random.default_rng(key_of(seed, "annotations", "vcr", split))
         riddles = riddles_of(of, round(A_PICTURE * len(of)), rng)
-        places = rng.permutation(len(riddles)).tolist()
+        order = rng.permutation(len(riddles)).tolist()
+        # each place is as often the right one's
+        labels = [rng.permutation(np.arange(len(riddles)) % CHOICES).tolist() for _ in range(2)]
         records = []
-        for number, place in enumerate(places):
-            picture, riddle = riddles[place]
-            records.append(_record(number, picture, riddle, rng))
+        for number, (at, *right) in enumerate(zip(order, *labels, strict=True)):
+            picture, riddle = riddles[at]
+            answers, reasons = (_order(label, rng) for label in right)
+            records.append(_record(number, picture, riddle, answers, reasons))
         write_lines(folder / FILES[split], records)
         for picture in of:
             write_json(folder / "vcr1images" / _metadata_file(picture), _metadata(picture.scene))
@@ -76,8 +79,14 @@ def riddles_of(pictures: Sequence[Picture], number: int, rng: np.random.Generato
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _record(number: int, picture: Picture, riddle: Riddle, rng: np.random.Generator) -> Record:
-    answers, reasons = (rng.permutation(CHOICES).tolist() for _ in range(2))
+def _order(label: int, rng: np.random.Generator) -> list[int]:
+    """The choices in a random order, the first of them at the label's place."""
+    order: list[int] = (1 + rng.permutation(CHOICES - 1)).tolist()
+    order.insert(label, 0)
+    return order
+
+
+def _record(number: int, picture: Picture, riddle: Riddle, answers: Sequence[int], reasons: Sequence[int]) -> Record:
     identifier = f"{picture.split}-{number}"
     return {
         "annot_id": identifier,
@@ -93,12 +102,12 @@ def _record(number: int, picture: Picture, riddle: Riddle, rng: np.random.Genera
         "answer_label": answers.index(0),
         "answer_orig": _plain(riddle.answers[0]),
         "answer_likelihood": "likely",
-        "answer_match_iter": answers,
+        "answer_match_iter": list(answers),
         "answer_sources": [number] * CHOICES,
         "rationale_choices": [riddle.reasons[at] for at in reasons],
         "rationale_label": reasons.index(0),
         "rationale_orig": _plain(riddle.reasons[0]),
-        "rationale_match_iter": reasons,
+        "rationale_match_iter": list(reasons),
         "rationale_sources": [number] * CHOICES,
         "interesting_scores": [1],
         "match_fold": f"{picture.split}-0",
