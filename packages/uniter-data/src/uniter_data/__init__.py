@@ -2,6 +2,7 @@
 
 from uniter_data.batches import Batch, UnitBatches
 from uniter_data.mixture import Stage, TaskMixture
+from uniter_data.negatives import Negatives, RandomNegatives
 from uniter_data.pairs import PairDataset
 from uniter_data.stores import (
     DatasetInfo,
@@ -29,7 +30,9 @@ __all__ = [
     "Encoding",
     "Finding",
     "Manifest",
+    "Negatives",
     "PairDataset",
+    "RandomNegatives",
     "RegionRecord",
     "RegionStore",
     "RegionWriter",

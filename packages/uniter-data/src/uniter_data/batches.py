@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uniter_core import key_of, permutation, uniforms, unit_keys
 from uniter_data.partners import Partners
 
-__all__ = ["Batch", "Pairs", "UnitBatches"]
+__all__ = ["Batch", "Pairs", "Sizes", "UnitBatches"]
 
 
 class Pairs(Protocol):
@@ -40,6 +40,17 @@ class Pairs(Protocol):
     @property
     def groups(self) -> NDArray[np.int64]:
         """(T,) images of one group are never each other's mismatched partner."""
+
+
+class Sizes(Protocol):
+    """Units of what a batch shows for each pair, where that is more than the pair (`RandomNegatives`: its group)."""
+
+    @property
+    def largest(self) -> int:
+        """Most units that may be shown for a pair."""
+
+    def units(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(T,) units shown for every pair, by the keys (T,) of the pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,29 +85,40 @@ class UnitBatches:
         seed: of all draws.
         mismatch_probability: share of the pairs that show an image of another group.
         parts: arrays that a batch is divided into, one a process and accumulation step; none is ever empty.
+        sizes: units of what is shown for each pair; None = the pair's own.
 
     Raises:
         ValueError: `units` may be too few for a pair in every part, or there is no image to mismatch with.
     """
 
     def __init__(
-        self, dataset: Pairs, *, units: int, seed: int, mismatch_probability: float = 0.0, parts: int = 1
+        self,
+        dataset: Pairs,
+        *,
+        units: int,
+        seed: int,
+        mismatch_probability: float = 0.0,
+        parts: int = 1,
+        sizes: Sizes | None = None,
     ) -> None:
         if not 0 <= mismatch_probability <= 1:
             raise ValueError(f"mismatch_probability: expected 0 to 1, got {mismatch_probability}")
         if parts < 1:
             raise ValueError(f"parts: expected at least 1, got {parts}")
-        largest = _largest_pair(dataset, mismatched=mismatch_probability > 0)
+        if sizes and mismatch_probability:
+            raise ValueError("sizes: expected none where pairs are mismatched")
+        largest = sizes.largest if sizes else _largest_pair(dataset, mismatched=mismatch_probability > 0)
         if units < parts * largest:
             raise ValueError(
-                f"units: expected at least {parts * largest} for {parts} part(s), as the largest pair of "
-                f"{dataset.name} may have {largest} words and regions; got {units}"
+                f"units: expected at least {parts * largest} for {parts} part(s), as the largest "
+                f"{'group' if sizes else 'pair'} of {dataset.name} may have {largest} words and regions; got {units}"
             )
         self._dataset = dataset
         self._units = units
         self._seed = seed
         self._mismatch = mismatch_probability
         self._parts = parts
+        self._sizes = sizes
         self._partners = Partners.of(dataset.image_rows, dataset.groups) if mismatch_probability else None
         self._epoch_number = 0
         self._pair = 0  # of the epoch's order, the next to be shown
@@ -163,7 +185,7 @@ class UnitBatches:
             matched = uniforms(keys, "mismatched").numpy() >= self._mismatch
             rows = np.where(matched, rows, self._partners.choose(uniforms(keys, "partner").numpy()))
         order = permutation(key_of(self._seed, "order", number), count).numpy()
-        units = data.text_lengths + data.region_lengths[rows]
+        units = self._sizes.units(keys.numpy()) if self._sizes else data.text_lengths + data.region_lengths[rows]
         return _Pairs(
             texts=order, image_rows=rows[order], matched=matched[order], keys=keys.numpy()[order], units=units[order]
         )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor
 
-from uniter_core import Sample, Vocabulary
+from uniter_core import ImageRegions, Sample, Vocabulary
 from uniter_data.pictures import Pictures
 from uniter_data.stores.locations import join, locate
 from uniter_data.stores.manifest import find_split, open_texts, read_manifest
@@ -149,6 +149,23 @@ class PairDataset:
                     self.text_ids[texts].tolist(),
                     strict=True,
                 )
+            )
+        ]
+
+    def token_ids(self, indices: ArrayLike) -> list[Tensor]:
+        """(W,) word pieces of each of some texts, [CLS] and [SEP] around them, fetched together."""
+        return list(self._words(np.asarray(indices, dtype=np.int64))["token_ids"])
+
+    def images(self, rows: ArrayLike) -> list[ImageRegions]:
+        """The regions of some images of the region store, fetched together."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        regions = self._regions(chosen)
+        return [
+            ImageRegions(
+                features=features, boxes=boxes, labels=regions["labels"][i] if self.num_classes else None, id=name
+            )
+            for i, (features, boxes, name) in enumerate(
+                zip(regions["features"], regions["boxes"], self.regions.image_ids[chosen].tolist(), strict=True)
             )
         ]
 
