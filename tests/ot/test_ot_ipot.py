@@ -86,7 +86,7 @@ def test_known_optima_and_their_transposes(
     """
     problem = planted(seed, words, regions)
     a, b = problem.word_weights, problem.region_weights
-    arguments = {"iterations": 100, "schedule": schedule, "backend": backend}
+    arguments = {"iterations": 60, "schedule": schedule, "backend": backend}
     straight = ipot(problem.cost, word_weights=a, region_weights=b, **arguments)
     turned = ipot(problem.cost.mT, word_weights=b, region_weights=a, **arguments)
     exact = (problem.plan * problem.cost).sum((1, 2))
@@ -118,8 +118,8 @@ def test_identical_sets_of_points_are_at_no_distance(backend: str, seed: int, si
     points = torch.randn(2, size, width, generator=generator, dtype=torch.float64)
     cost = torch.cdist(points, points[:, torch.randperm(size, generator=generator)]).square() / width
     # A proximal point method is beta / (number of steps) times a relative entropy, at most log(size), from the optimum.
-    solved = ipot(cost, schedule="staged", iterations=200, backend=backend)
-    assert solved.distance.max() <= 0.5 / (40 * (1 + 2 + 4) + 80 * 8) * math.log(size) + 1e-12
+    solved = ipot(cost, schedule="staged", iterations=100, backend=backend)
+    assert solved.distance.max() <= 0.5 / (20 * (1 + 2 + 4) + 40 * 8) * math.log(size) + 1e-12
 
 
 # What every plan satisfies.
@@ -338,9 +338,10 @@ def test_float32_against_float64(
     distance_error: float,
 ) -> None:
     """At beta 0.5, plans to 2e-7 and distances to 1e-6 of their size; beyond, distances to 2e-5 of the cost's range."""
-    for seed in range(4):
+    shapes = [(14, 7), (1, 9), (9, 1), (20, 36)] if iterations > 50 else [(14, 7), (1, 9), (9, 1), (20, 36), (60, 100)]
+    for seed in range(2):
         generator = torch.Generator().manual_seed(seed)
-        for words, regions in [(14, 7), (1, 9), (9, 1), (20, 36), (60, 100)]:
+        for words, regions in shapes:
             cost = costs(kind, (4, words, regions), generator).float()
             beta = 2 / range_over_beta
             solved = ipot(cost, beta=beta, iterations=iterations, backend=backend)
@@ -439,9 +440,9 @@ def test_gradient_is_the_slope_once_converged(
     cost = problem.cost.requires_grad_()
 
     def distance(cost: Tensor) -> Tensor:
-        return ipot(cost, **problem.weights, beta=0.1, iterations=150, schedule=schedule, backend=backend).distance
+        return ipot(cost, **problem.weights, beta=0.1, iterations=100, schedule=schedule, backend=backend).distance
 
-    assert torch.autograd.gradcheck(distance, cost)
+    assert torch.autograd.gradcheck(distance, cost, fast_mode=True)
     # A second derivative there is none, and none is made up.
     (gradient,) = torch.autograd.grad(distance(cost).sum(), cost, create_graph=True)
     assert not gradient.requires_grad

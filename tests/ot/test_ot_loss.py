@@ -107,7 +107,7 @@ def test_the_same_points_are_at_no_distance(backend: str, seed: int, size: int, 
     """Cosines do not see lengths, and the plan not the order."""
     words = points(2, size, 16, seed=seed)
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-    distance = alignment_loss(words, scale * words[:, order], iterations=200, schedule="staged", backend=backend)
+    distance = alignment_loss(words, scale * words[:, order], iterations=50, schedule="staged", backend=backend)
     assert distance.abs().max() < 1e-6
 
 
