@@ -3,6 +3,7 @@
 # E examples of a data set
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from uniter_cli.errors import UsageError
 from uniter_cli.loader import Job, job_of
-from uniter_core import key_of
+from uniter_core import key_of, permutation
 from uniter_data import UnitBatches
 from uniter_data.examples import CountedExamples, ExampleDataset
 from uniter_tasks import TaskBatch
@@ -37,8 +39,12 @@ class ExamplePlan(Sampler[Job]):
         steps: of the run.
         units: real units of a global batch.
         seed: of all draws.
+        examples: how many of the data set are trained on, drawn by the seed; 0 = all.
         accumulation: micro-batches a process runs in a step.
         rank, world_size: which share of the global batch is this process's.
+
+    Raises:
+        UsageError: the data set has fewer examples.
     """
 
     def __init__(
@@ -50,16 +56,22 @@ class ExamplePlan(Sampler[Job]):
         steps: int,
         units: int,
         seed: int,
+        examples: int = 0,
         accumulation: int = 1,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        if examples > len(dataset):
+            raise UsageError(f"task.examples = {examples}: {dataset.name} has {len(dataset)} in {dataset.split}")
         self.steps = steps
         self.first_step = 0
         self._names = {"dataset": dataset.name, "objective": task.name}
         self._own = range(rank * accumulation, (rank + 1) * accumulation)
+        drawn = permutation(key_of(seed, dataset.name, "examples"), len(dataset))[:examples]
+        self._rows = drawn.numpy() if examples else np.arange(len(dataset))
+        counts = unit_counts(dataset, task, settings, training=True)[self._rows]
         self._stream = UnitBatches(
-            CountedExamples(dataset.name, unit_counts(dataset, task, settings, training=True)),
+            CountedExamples(dataset.name, counts),
             units=units,
             seed=key_of(seed, dataset.name, task.name),
             parts=accumulation * world_size,
@@ -75,7 +87,8 @@ class ExamplePlan(Sampler[Job]):
         for step in range(self.first_step, self.steps):
             batch = next(self._stream)
             for part in self._own:
-                yield job_of(batch, part, step=step, **self._names)
+                job = job_of(batch, part, step=step, **self._names)
+                yield replace(job, indices=self._rows[job.indices])
 
     def __len__(self) -> int:
         return (self.steps - self.first_step) * len(self._own)

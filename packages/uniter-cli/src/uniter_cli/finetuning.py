@@ -56,6 +56,7 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         steps=recipe.steps,
         units=recipe.batch.units,
         seed=recipe.seed,
+        examples=recipe.task.examples,
         accumulation=recipe.batch.accumulation,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uniter_cli.commands import convert, data, demo, ensemble, evaluate, finetune, predict, pretrain, recipes
+from uniter_cli.commands import ablate, convert, data, demo, ensemble, evaluate, finetune, predict, pretrain, recipes
 from uniter_cli.errors import UsageError
 
 __all__ = ["app", "run"]
@@ -31,6 +31,7 @@ app.command("ensemble")(ensemble.ensemble)
 app.add_typer(data.app, name="data")
 app.add_typer(convert.app, name="convert")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(ablate.app, name="ablate")
 
 
 def _version(asked: bool) -> None:

@@ -83,6 +83,7 @@ class TaskRecipe:
     setting: str = ""  # one of the task's own; empty = its first
     answers: str = ""  # of vqa: a file with one answer a line; empty = built from the training annotations
     least_answers: int = 9  # of vqa, when they are built: questions whose most frequent answer it is at least
+    examples: int = 0  # of the training split, drawn by the run's seed; 0 = all
     options: dict[str, Any] = field(default_factory=dict)  # fields of TaskSettings that differ from the released ones
 
 
@@ -145,6 +146,7 @@ def _check(recipe: Recipe) -> None:
     wrong = {
         "steps": recipe.steps < 1,
         "precision": recipe.precision not in ("fp32", "bf16", "fp16"),
+        "task.examples": recipe.task.examples < 0,
         "optimizer.decayed": recipe.optimizer.decayed not in ("matrices", "released"),
         "optimizer.warmup": not 0 <= recipe.optimizer.warmup <= 1,
         "optimizer.lr": recipe.optimizer.lr <= 0,
