@@ -89,8 +89,7 @@ def ipot(
         word_weights=word_weights,
         region_weights=region_weights,
     )
-    with torch.autocast(cost.device.type, enabled=False):
-        solution = transport(problem.cost, problem.word_weights, problem.region_weights, steps, backend)
+    solution = transport(problem.cost, problem.word_weights, problem.region_weights, steps, backend)
     return TransportPlan(
         plan=solution.plan,
         distance=solution.distance,

@@ -25,7 +25,9 @@ def transport(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps:
         RuntimeError: a backend that cannot run here.
     """
     counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
-    solved = _HeldPlan.apply(
+    # Without a gradient to hold, the node is left out: it costs as much as solving a small batch.
+    solve = _HeldPlan.apply if cost.requires_grad and torch.is_grad_enabled() else _transport
+    solved = solve(
         cost, word_weights, region_weights, steps.beta, counts, powers, steps.inner, steps.relaxation, backend
     )
     return Solution(*solved)

@@ -23,7 +23,7 @@ from pathlib import Path
 __all__ = ["Request", "library", "why_not"]
 
 COMPILERS = ("c++", "g++", "clang++")
-FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
+FLAGS = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-Wno-psabi")
 LONGEST_RUN = 120  # seconds of the compiler
 
 logger = logging.getLogger("uniter_ot")
@@ -113,8 +113,17 @@ def _digest(content: bytes) -> str:
 
 def _fingerprint(compiler: list[str]) -> str:
     parts = [f"{source.name}\n{source.read_text(encoding='utf-8')}" for source in _sources()]
-    parts += [repr((compiler, FLAGS, platform.machine())), _run([*compiler, "--version"]), _processor()]
+    parts += [repr((compiler, _flags(compiler), platform.machine())), _run([*compiler, "--version"]), _processor()]
     return _digest("\0".join(parts).encode())
+
+
+def _flags(compiler: list[str]) -> tuple[str, ...]:
+    """With OpenMP where the runtime that torch has loaded is the one that this compiler's code calls: GNU's.
+
+    Nothing is linked against, so that the kernel runs on torch's threads and no second set of them is made.
+    """
+    gnu = "clang" not in _run([*compiler, "--version"])
+    return (*FLAGS, "-fopenmp") if gnu and hasattr(ctypes.CDLL(None), "GOMP_parallel") else FLAGS
 
 
 def _sources() -> list[Path]:
@@ -134,11 +143,12 @@ def _processor() -> str:
 def _compile(compiler: list[str], directory: Path, name: str) -> Path:
     main = next(str(source) for source in _sources() if source.suffix == ".cpp")
     with tempfile.TemporaryDirectory(dir=directory, prefix=".build-") as scratch:
-        output = Path(scratch) / "ipot.so"
+        code, output = Path(scratch) / "ipot.o", Path(scratch) / "ipot.so"
         try:
-            _run([*compiler, *FLAGS, "-march=native", main, "-o", str(output)])
+            _run([*compiler, *_flags(compiler), "-march=native", "-c", main, "-o", str(code)])
         except _Unavailable:
-            _run([*compiler, *FLAGS, main, "-o", str(output)])
+            _run([*compiler, *_flags(compiler), "-c", main, "-o", str(code)])
+        _run([*compiler, "-shared", "-pthread", str(code), "-o", str(output)])
         return output.replace(directory / f"{name}-{_digest(output.read_bytes())}.so")
 
 

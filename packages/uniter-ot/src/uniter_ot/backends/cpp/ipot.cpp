@@ -51,9 +51,15 @@ template <class T> void solve_pair(const Request<T>& request, std::int64_t pair,
     loop.finish();
 }
 
-// How many threads the work is worth: starting one costs as much as a few million entries' updates.
+// How many threads the work is worth: waking one of OpenMP's costs as much as some hundred thousand entries' updates,
+// starting one as much as a few million.
 template <class T> std::int64_t worthwhile(const Request<T>& request) {
-    constexpr double updates_a_thread = 4e6, updates_to_prepare = 20;
+#ifdef _OPENMP
+    constexpr double updates_a_thread = 4e5;
+#else
+    constexpr double updates_a_thread = 4e6;
+#endif
+    constexpr double updates_to_prepare = 20;
     const double entries = double(request.pairs) * double(request.words) * double(request.regions);
     const double updates = entries * (double(request.iterations()) * double(request.inner) + updates_to_prepare);
     const double most = 1 + updates / updates_a_thread;
@@ -77,6 +83,10 @@ template <class T> int solve(const Request<T>& request) {
             out_of_memory = true;
         }
     };
+#ifdef _OPENMP  // torch's own threads: they may still be spinning after its last operation, and others would fight them
+#pragma omp parallel num_threads(static_cast<int>(threads))
+    work();
+#else
     std::vector<std::thread> others;
     try {
         for (std::int64_t i = 1; i < threads; ++i) others.emplace_back(work);
@@ -84,6 +94,7 @@ template <class T> int solve(const Request<T>& request) {
     }
     work();
     for (std::thread& other : others) other.join();
+#endif
     return out_of_memory;
 }
 

@@ -20,6 +20,9 @@ __all__ = ["BLOCK_ENTRIES", "solve"]
 BLOCK_ENTRIES = 200_000
 """Entries (B W R) of a block on the CPU: the loop's arrays of that size stay in the caches."""
 
+SINGLE_BLOCK = 50_000
+"""Batches of so few entries, padding included, are one block as they are."""
+
 LARGEST_WORD_ERROR = 1e-4
 """What the scaling loop may miss of the words' marginal (L1) before its plan is taken to be lost."""
 
@@ -29,8 +32,13 @@ def solve(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Ste
     """Solve every pair: cost (B, W, R), weights (B, W) and (B, R), all float32 or all float64."""
     if cost.numel() == 0:
         return nothing(cost)
-    if cost.device.type != "cpu":
-        return _solve_block(cost, word_weights, region_weights, steps)
+    with torch.autocast(cost.device.type, enabled=False):
+        if cost.device.type != "cpu" or cost.numel() <= SINGLE_BLOCK:
+            return _solve_block(cost, word_weights, region_weights, steps)
+        return _solve_blocks(cost, word_weights, region_weights, steps)
+
+
+def _solve_blocks(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps: Steps) -> Solution:
     solution = nothing(cost)
     for rows, words, regions in _blocks(word_weights > 0, region_weights > 0):
         block = _solve_block(

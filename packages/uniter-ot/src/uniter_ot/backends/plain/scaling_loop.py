@@ -73,7 +73,8 @@ def scaling_loop(
         sigma = s / s_before
         if t % absorb_every == 0 and t < iterations:
             word_log, region_log = word_log + s.log(), region_log + d.log()
-            revived = (word_log.mT + region_log).to(dtype).sub(exponents, alpha=total).clamp_(-60, -32).exp_()
+            revived = torch.add(word_log.mT.to(dtype), region_log.to(dtype)).sub_(exponents, alpha=total)
+            revived.clamp_(-60, -32).exp_()
             q.mul_(s.mT).mul_(d)
             q_t.copy_(torch.where(q < UNDERFLOWN, revived, q, out=q).mT)
             sigma, delta = _levelled(sigma, delta, word_pad)
