@@ -11,9 +11,10 @@ mpl.use("agg")  # there may be no screen
 
 from matplotlib import pyplot as plt
 
-__all__ = ["draw_curves"]
+__all__ = ["HEADLINES", "draw_curves"]
 
 SMOOTHING = 25  # records averaged in a training curve
+HEADLINES = ("/accuracy", "_recall@1")  # endings of the metrics that tell a run's course
 
 
 def draw_curves(records: Iterable[dict[str, Any]], path: Path) -> None:
@@ -25,7 +26,7 @@ def draw_curves(records: Iterable[dict[str, Any]], path: Path) -> None:
             losses[record["objective"]].append((record["step"] + 1, record["loss"]))
         else:
             for name, value in record["metrics"].items():
-                if name.count("/") == 1 and name.endswith("/accuracy"):
+                if name.count("/") == 1 and name.endswith(HEADLINES):
                     accuracies[name.removesuffix("/accuracy")].append((record["step"] + 1, value))
     if not losses:
         return
@@ -38,10 +39,11 @@ def draw_curves(records: Iterable[dict[str, Any]], path: Path) -> None:
         right.plot(steps, values, label=name, marker="o", markersize=3, linewidth=1.4)
     left.set(title="training loss", xlabel="step", yscale="log")
     right.set(title="validation accuracy", xlabel="step", ylim=(0, 1))
-    for axes in (left, right):
+    for axes, curves in ((left, losses), (right, accuracies)):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        if curves:
+            axes.legend(frameon=False)
     beside = path.with_name(f".{path.stem}.partial.png")
     figure.savefig(beside, dpi=130)
     plt.close(figure)

@@ -17,6 +17,7 @@ __all__ = ["Display", "console", "progress_bars", "progress_callback"]
 
 SMOOTHING = 0.95
 SECONDS_BETWEEN_LINES = 15.0
+SAID = ("accuracy", "_recall@1")  # endings of the metrics that are said after a validation
 
 console = Console()
 
@@ -75,7 +76,7 @@ class Display:
 
     def measured(self, step: int, metrics: dict[str, float]) -> None:
         """Show a validation in one line."""
-        chosen = {name: value for name, value in metrics.items() if name.count("/") == 1 and name.endswith("accuracy")}
+        chosen = {name: value for name, value in metrics.items() if name.count("/") == 1 and name.endswith(SAID)}
         line = "  ".join(f"{name.removesuffix('/accuracy')} {value:.3f}" for name, value in sorted(chosen.items()))
         console.print(f"validation after step {step + 1}: accuracy  {line}", highlight=False)
 

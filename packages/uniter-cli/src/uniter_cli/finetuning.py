@@ -1,9 +1,10 @@
 """A fine-tuning run: the task's data, its model, what it measures; the course of it is that of every run."""
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-import torch
 from accelerate import Accelerator
 from rich.progress import Progress
 from torch import nn
@@ -16,6 +17,8 @@ from uniter_cli.loader import batch_loader
 from uniter_cli.nearest import nearest
 from uniter_cli.predicting import baselines, predict, scalars, score_split
 from uniter_cli.recipe import Recipe
+from uniter_cli.retrieval_run import retrieval_work
+from uniter_cli.retrieval_sources import PairSources, open_pair_sources
 from uniter_cli.run import Busy, Work, run
 from uniter_cli.summary import RunResult
 from uniter_cli.task_sources import TaskSources, open_task_sources
@@ -24,7 +27,7 @@ from uniter_tasks.downstream import DownstreamModel, TaskSettings, task
 from uniter_tasks.downstream.vqa import build_answers
 from uniter_tasks.predictions import ScoreOptions
 
-__all__ = ["build_task_model", "build_task_settings", "finetune"]
+__all__ = ["build_task_model", "build_task_settings", "example_work", "finetune"]
 
 
 def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
@@ -42,13 +45,89 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         UsageError, RunError, ValueError, OSError: in one line, before training starts where it can be known then.
     """
     accelerator = build_accelerator(recipe.precision)
-    sources = _open(recipe, accelerator)
+    kind = KINDS.get(recipe.task.name, EXAMPLES)
+    sources = _open(recipe, accelerator, kind)
     seed_everything(recipe.seed, accelerator)
     settings = build_task_settings(recipe, sources)
     model = build_task_model(recipe, sources, settings)
     if accelerator.is_main_process:
         for note in model.notes:
             console.print(note, highlight=False)
+    return run(recipe, out, accelerator, kind.work(recipe, accelerator, sources, model), resume=resume)
+
+
+def build_task_settings(recipe: Recipe, sources: TaskSources | PairSources) -> TaskSettings:
+    """The task's settings as the recipe says them, with the data's vocabulary and, for vqa, its answers.
+
+    Raises:
+        UsageError: an option is unknown or out of range.
+    """
+    known = {field.name for field in fields(TaskSettings)} - {"vocabulary", "setting", "answers"}
+    for option in recipe.task.options:
+        if option not in known:
+            raise UsageError(f"task.options.{option}: {nearest(option, known)}")
+    answers: tuple[str, ...] = ()
+    if recipe.task.name == "vqa" and isinstance(sources, TaskSources):
+        answers = _answers(recipe, sources)
+    try:
+        return task(recipe.task.name).resolve(
+            TaskSettings(
+                vocabulary=sources.train.vocabulary,
+                setting=recipe.task.setting,
+                answers=answers,
+                **recipe.task.options,
+            )
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def build_task_model(recipe: Recipe, sources: TaskSources | PairSources, settings: TaskSettings) -> DownstreamModel:
+    """A model with the checkpoint's encoder, or a fresh one, and a fresh head.
+
+    Raises:
+        UsageError: the preset is unknown, or the checkpoint does not fit the data.
+        ValueError: the checkpoint's encoder does not load fully.
+    """
+    seed = key_of(recipe.seed, "init")
+    if recipe.model.init:
+        model = DownstreamModel.from_encoder(
+            recipe.model.init,
+            recipe.task.name,
+            settings,
+            seed=seed,
+            attention=recipe.model.attention,
+            max_positions=sources.longest(task(recipe.task.name)),
+            overrides=recipe.model.config,
+        )
+        if model.config.region_dim != sources.train.region_dim:
+            raise UsageError(
+                f"{recipe.model.init} expects region features {model.config.region_dim} wide, {sources.train.name} has "
+                f"{sources.train.region_dim}: choose a checkpoint made for such regions, or other regions"
+            )
+        return model
+    if recipe.model.preset not in PRESETS:
+        raise UsageError(f"model.preset {recipe.model.preset!r}: there are {', '.join(PRESETS)}")
+    sizes = {
+        "vocab_size": sources.train.vocabulary.size,
+        "region_dim": sources.train.region_dim,
+        "num_classes": sources.train.num_classes or 2,
+    }
+    try:
+        config = PRESETS[recipe.model.preset](**(sizes | recipe.model.config))
+    except TypeError as error:
+        raise UsageError(f"model.config: {error}") from error
+    longest = sources.longest(task(recipe.task.name))
+    if longest > config.max_positions:
+        raise UsageError(
+            f"{sources.train.name} has texts of {longest} tokens, the model {config.max_positions} positions: "
+            f"--set model.config.max_positions={longest}"
+        )
+    return DownstreamModel(config, recipe.task.name, settings, seed=seed, attention=recipe.model.attention)
+
+
+def example_work(recipe: Recipe, accelerator: Accelerator, sources: TaskSources, model: DownstreamModel) -> Work:
+    """What a run does that trains on examples and is measured by the official scorer of its predictions."""
     plan = ExamplePlan(
         sources.train,
         model.task,
@@ -76,7 +155,7 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         dataset = sources.labelled("val")
         return baselines(sources.train, dataset) if dataset is not None else {}
 
-    work = Work(
+    return Work(
         model=model,
         plan=plan,
         loader=lambda: batch_loader(
@@ -90,94 +169,28 @@ def finetune(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         test=lambda busy: measured("test", busy),
         save=model.save_pretrained,
     )
-    return run(recipe, out, accelerator, work, resume=resume)
 
 
-def build_task_settings(recipe: Recipe, sources: TaskSources) -> TaskSettings:
-    """The task's settings as the recipe says them, with the data's vocabulary and, for vqa, its answers.
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What differs between tasks of examples and tasks of pairs: how their data are opened, what their runs do."""
 
-    Raises:
-        UsageError: an option is unknown or out of range.
-    """
-    known = {field.name for field in fields(TaskSettings)} - {"vocabulary", "setting", "answers"}
-    for option in recipe.task.options:
-        if option not in known:
-            raise UsageError(f"task.options.{option}: {nearest(option, known)}")
-    answers: tuple[str, ...] = ()
-    if recipe.task.name == "vqa":
-        answers = _answers(recipe, sources)
-    try:
-        return task(recipe.task.name).resolve(
-            TaskSettings(
-                vocabulary=sources.train.vocabulary,
-                setting=recipe.task.setting,
-                answers=answers,
-                **recipe.task.options,
-            )
-        )
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
+    open: Callable[..., Any]
+    work: Callable[..., Work]
 
 
-def build_task_model(recipe: Recipe, sources: TaskSources, settings: TaskSettings) -> DownstreamModel:
-    """A model with the checkpoint's encoder, or a fresh one, and a fresh head.
-
-    Raises:
-        UsageError: the preset is unknown, or the checkpoint does not fit the data.
-        ValueError: the checkpoint's encoder does not load fully.
-    """
-    seed = key_of(recipe.seed, "init")
-    if recipe.model.init:
-        model = DownstreamModel.from_encoder(
-            recipe.model.init,
-            recipe.task.name,
-            settings,
-            seed=seed,
-            attention=recipe.model.attention,
-            max_positions=_longest(recipe, sources),
-            overrides=recipe.model.config,
-        )
-        if model.config.region_dim != sources.train.region_dim:
-            raise UsageError(
-                f"{recipe.model.init} expects region features {model.config.region_dim} wide, {sources.train.name} has "
-                f"{sources.train.region_dim}: choose a checkpoint made for such regions, or other regions"
-            )
-        return model
-    if recipe.model.preset not in PRESETS:
-        raise UsageError(f"model.preset {recipe.model.preset!r}: there are {', '.join(PRESETS)}")
-    sizes = {
-        "vocab_size": sources.train.vocabulary.size,
-        "region_dim": sources.train.region_dim,
-        "num_classes": sources.train.num_classes or 2,
-    }
-    try:
-        config = PRESETS[recipe.model.preset](**(sizes | recipe.model.config))
-    except TypeError as error:
-        raise UsageError(f"model.config: {error}") from error
-    longest = _longest(recipe, sources)
-    if longest > config.max_positions:
-        raise UsageError(
-            f"{sources.train.name} has texts of {longest} tokens, the model {config.max_positions} positions: "
-            f"--set model.config.max_positions={longest}"
-        )
-    return DownstreamModel(config, recipe.task.name, settings, seed=seed, attention=recipe.model.attention)
-
+EXAMPLES = Kind(open=open_task_sources, work=example_work)
+KINDS = {"retrieval": Kind(open=open_pair_sources, work=retrieval_work)}
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _longest(recipe: Recipe, sources: TaskSources) -> int:
-    """Tokens of the longest sample of any split."""
-    positions = task(recipe.task.name).positions
-    return max(int(positions(torch.from_numpy(split.text_lengths)).max()) for split in sources.splits)
-
-
-def _open(recipe: Recipe, accelerator: Accelerator) -> TaskSources:
+def _open(recipe: Recipe, accelerator: Accelerator, kind: Kind) -> Any:
     """The data, generated by one process where they are generated; the others wait and read."""
     hidden = not (accelerator.is_main_process and console.is_terminal)
     bars = Progress(console=console, disable=hidden, transient=True)
     with accelerator.main_process_first(), bars:
-        return open_task_sources(recipe.task.name, recipe.data, progress=progress_callback(bars))
+        return kind.open(recipe.task.name, recipe.data, progress=progress_callback(bars))
 
 
 def _answers(recipe: Recipe, sources: TaskSources) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ __all__ = [
     "DataRecipe",
     "MaskingRecipe",
     "ModelRecipe",
+    "NegativesRecipe",
     "OptimizerRecipe",
     "Recipe",
     "SaveRecipe",
@@ -99,11 +100,26 @@ class MaskingRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NegativesRecipe:
+    """What retrieval ranks below each true pair (paper, A.2); hard negatives as in the released runs, when they are on.
+
+    On every `every`-th step, each true pair is scored with `pool` random images and `pool` random texts, and trained
+    with the `keep` hardest of either; on the other steps, with `images` and `texts` random ones.
+    """
+
+    images: int = 1  # other images for a text: negative_size of the released run without hard negatives
+    texts: int = 1  # other texts for an image
+    every: int = 0  # steps; 0 = never, 1 = on every step as the released runs do
+    pool: int = 399  # negative_size of the released runs with hard negatives; the paper draws 128
+    keep: int = 31  # hard_neg_size of the released runs; the paper keeps 20
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidationRecipe:
     """How often the validation split is measured, and on how much of it."""
 
     every: int = 1000  # steps; 0 = only before and after
-    pairs: int = 2000  # a data set and objective; 0 = all
+    pairs: int = 2000  # a data set and objective, of retrieval texts x images; 0 = all
     units: int = 4096  # a batch
 
 
@@ -135,6 +151,7 @@ class Recipe:
     batch: BatchRecipe = BatchRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     masking: MaskingRecipe = MaskingRecipe()
+    negatives: NegativesRecipe = NegativesRecipe()
     validation: ValidationRecipe = ValidationRecipe()
     save: SaveRecipe = SaveRecipe()
 
@@ -154,6 +171,11 @@ def _check(recipe: Recipe) -> None:
         "batch.units": recipe.batch.units < 2,
         "batch.accumulation": recipe.batch.accumulation < 1,
         "batch.workers": recipe.batch.workers < 0,
+        "negatives.images": min(recipe.negatives.images, recipe.negatives.images + recipe.negatives.texts - 1) < 0,
+        "negatives.texts": recipe.negatives.texts < 0,
+        "negatives.every": recipe.negatives.every < 0,
+        "negatives.pool": recipe.negatives.pool < 1,
+        "negatives.keep": not 1 <= recipe.negatives.keep <= recipe.negatives.pool,
         "validation.every": recipe.validation.every < 0,
         "save.every": recipe.save.every < 1,
         "save.keep": recipe.save.keep < 1,

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import torch
+
 from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe
 from uniter_cli.sources import SCENES, locate
 from uniter_data.examples import ExampleDataset, task_splits
 from uniter_data.scenes.annotations import ensure_task_data
+from uniter_tasks.downstream import Task
 
 __all__ = ["TaskSources", "locate_task", "open_task_sources", "open_task_split"]
 
@@ -24,6 +27,10 @@ class TaskSources:
     def splits(self) -> tuple[ExampleDataset, ...]:
         """All that are there."""
         return tuple(split for split in (self.train, self.val, self.test) if split is not None)
+
+    def longest(self, task: Task) -> int:
+        """Tokens of the longest sample of any split."""
+        return max(int(task.positions(torch.from_numpy(split.text_lengths)).max()) for split in self.splits)
 
     def labelled(self, split: str) -> ExampleDataset | None:
         """A split that can be measured."""

@@ -154,7 +154,9 @@ class _Side:
 
 def _largest_sum(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(B,) sum of the `count` largest of each row."""
-    found: NDArray[np.int64] = np.partition(sizes, -count, axis=1)[:, -count:].sum(axis=1) if count else np.int64(0)
+    if not count:
+        return np.zeros(len(sizes), dtype=np.int64)
+    found: NDArray[np.int64] = np.partition(sizes, -count, axis=1)[:, -count:].sum(axis=1)
     return found
 
 

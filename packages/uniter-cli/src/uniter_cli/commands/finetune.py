@@ -16,7 +16,7 @@ __all__ = ["finetune", "resolve_task"]
 
 
 def finetune(
-    task: Annotated[str | None, typer.Argument(help="vqa, vcr, nlvr2, snli-ve or refexp.")] = None,
+    task: Annotated[str | None, typer.Argument(help="vqa, vcr, nlvr2, snli-ve, retrieval or refexp.")] = None,
     setting: Annotated[
         str | None, typer.Option("--setting", help="One of the task's: triplet, pair or pair-biattn of nlvr2.")
     ] = None,
@@ -57,7 +57,7 @@ def finetune(
         run(RunDirectory(resume).resume(), resume, resume=True)
         return
     if task is None:
-        raise UsageError("name the task: uniter finetune vqa, vcr, nlvr2, snli-ve or refexp")
+        raise UsageError("name the task: uniter finetune vqa, vcr, nlvr2, snli-ve, retrieval or refexp")
     flags = {
         "task.setting": setting,
         "steps": steps,
