@@ -53,6 +53,13 @@ def _options(
         os.environ["UNITER_DEBUG"] = "1"
 
 
+def _one_line(error: Exception) -> str:
+    """What went wrong; of a file the name first, without the number of the system's error."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def run() -> None:
     """Entry point: one line for an error (`--debug`: its traceback); exit status 2 usage, 1 failure, 130 interrupt."""
     try:
@@ -60,8 +67,7 @@ def run() -> None:
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("UNITER_DEBUG"):
             raise
-        message = " ".join(str(error).split()) or type(error).__name__
-        sys.stderr.write(f"error: {message}\n")
+        sys.stderr.write(f"error: {_one_line(error)}\n")
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -1,6 +1,7 @@
 """Scores of predictions: the annotations they are held against, and what is asked of the scorer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from uniter_data.examples import holds_examples, stored_annotations
 from uniter_tasks.metrics import read_phenomena, read_subset
 from uniter_tasks.predictions import FORMATS, ScoreOptions
 
-__all__ = ["check_out", "check_task", "read_annotations", "score_options"]
+__all__ = ["check_out", "check_task", "naming", "read_annotations", "score_options"]
 
 
 def check_task(task: str) -> None:
@@ -55,6 +56,23 @@ def read_annotations(
     if task == "refexp" and not split:
         raise UsageError("--split: the file holds all splits, name one, such as val, testA or testB")
     return annotation_records(task, [Path(path).expanduser() for path in paths], split=split or "")
+
+
+@contextmanager
+def naming(paths: Sequence[str]) -> Iterator[None]:
+    """What the scorer says of a record, which it knows without its file, begins with the file's name.
+
+    >>> with naming(["val.json"]):
+    ...     raise ValueError("record 7 has no 'answers'")
+    Traceback (most recent call last):
+    ValueError: val.json: record 7 has no 'answers'
+    """
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith("record"):
+            raise ValueError(f"{', '.join(paths)}: {error}") from error
+        raise
 
 
 def score_options(task: str, subsets: Mapping[str, Path | None], phenomena: Path | None) -> ScoreOptions:

@@ -16,6 +16,7 @@ from uniter_cli.task_sources import locate_task, open_task_split
 from uniter_core.checkpoints import load_folder
 from uniter_data.examples import ExampleDataset
 from uniter_tasks.downstream import DownstreamModel, TaskSettings
+from uniter_tasks.downstream import task as task_called
 
 __all__ = ["Trained", "open_trained"]
 
@@ -91,8 +92,11 @@ def _recipe(task: str, source: str) -> Recipe | None:
 
 def _load(task: str, folder: str, dataset: ExampleDataset, *, setting: str, attention: str) -> DownstreamModel:
     """The model, if it fits the data."""
-    says_itself = load_folder(folder).task is not None
-    settings = None if says_itself else TaskSettings(vocabulary=dataset.vocabulary, setting=setting)
+    held = load_folder(folder)
+    head = f"heads.{task_called(task).head_name}."
+    if held.task is None and not any(name.startswith(head) for name in held.tensors):
+        raise UsageError(f"{folder} is not fine-tuned for {task}: start from it with uniter finetune {task} --init")
+    settings = None if held.task else TaskSettings(vocabulary=dataset.vocabulary, setting=setting)
     model = DownstreamModel.from_pretrained(folder, task, settings, attention=attention)
     own, other = model.settings.vocabulary, dataset.vocabulary
     if own.size != other.size or (own.digest and other.digest and own.digest != other.digest):

@@ -25,7 +25,7 @@ def ensemble(
         raise UsageError("--json prints a score: give --annotations")
 
     from uniter_cli.display import progress_bars
-    from uniter_cli.scoring import check_out, read_annotations
+    from uniter_cli.scoring import check_out, naming, read_annotations
     from uniter_tasks.predictions import ensemble as average
     from uniter_tasks.predictions import load_archive, save_predictions, score
 
@@ -39,5 +39,6 @@ def ensemble(
     if annotations:
         with progress_bars(hidden=json) as progress:
             records = read_annotations(found.task, annotations, split, progress=progress)
-        report = score(found, records)
+        with naming(annotations):
+            report = score(found, records)
         say({"predictions": str(official), **({"split": split} if split else {}), **report}, json=json)

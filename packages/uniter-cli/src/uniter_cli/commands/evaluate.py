@@ -100,12 +100,13 @@ def _of_file(
     task: str, predictions: Path, annotations: list[str], split: str | None, options: "ScoreOptions", *, json: bool
 ) -> dict[str, Any]:
     from uniter_cli.display import progress_bars
-    from uniter_cli.scoring import read_annotations
+    from uniter_cli.scoring import naming, read_annotations
     from uniter_tasks.predictions import score_predictions
 
     with progress_bars(hidden=json) as progress:
         records = read_annotations(task, annotations, split, progress=progress)
-    score = score_predictions(task, predictions, records, options)
+    with naming(annotations):
+        score = score_predictions(task, predictions, records, options)
     return {"predictions": str(predictions), **({"split": split} if split else {}), **score}
 
 

@@ -43,6 +43,11 @@ def match_ids(found: Collection[str], expected: Collection[str], where: str) -> 
     ValueError: val.csv: no prediction for 'b' (2 of 3 records have none): predict the whole split
     """
     missing = frozenset(expected).difference(found)
+    if missing and len(missing) == len(expected):
+        raise ValueError(
+            f"{where}: none of the {len(expected)} records has a prediction, {min(missing)!r} for one: name the "
+            "annotations of the split that was predicted"
+        )
     if missing:
         raise ValueError(
             f"{where}: no prediction for {min(missing)!r} ({len(missing)} of {len(expected)} records have none): "
