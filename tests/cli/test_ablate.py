@@ -62,6 +62,8 @@ def test_the_tables_say_what_the_runs_measured(ablation):
     page = (ablation.out / "table.md").read_text()
     assert [subject["name"] for subject in found["subjects"]] == list(NAMES)
     for subject in found["subjects"]:
+        prior = subject["priors"]["constant"]["accuracy"]
+        assert 0 < prior < 1
         line = next(line for line in page.splitlines() if line.startswith(f"| {subject['name']} |"))
         for origin in ("scratch", "pretrained"):
             runs = [ablation.out / subject["name"] / f"{origin}-{seed}" for seed in (1, 2)]
@@ -72,6 +74,7 @@ def test_the_tables_say_what_the_runs_measured(ablation):
                 "test": {"accuracy": values},
                 "seconds": [],
             }
+            assert f"| {prior:.3f} |" in line
             assert f"{mean(values):.3f} ± " in line
             assert f"{mean(values):.3f} ± " in ablation.said
     assert "0.7585 | 0.7580" in page, "the paper's figures stand beside NLVR2's settings"

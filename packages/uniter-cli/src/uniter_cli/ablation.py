@@ -10,13 +10,11 @@ from uniter_cli.display import console
 from uniter_cli.errors import UsageError
 from uniter_cli.finetuning import finetune
 from uniter_cli.nearest import nearest
-from uniter_cli.predicting import baselines
 from uniter_cli.pretraining import pretrain
 from uniter_cli.recipe import Recipe
 from uniter_cli.recipe_files import load_recipe, override
 from uniter_cli.run_directory import RunDirectory
 from uniter_cli.summary import RunResult
-from uniter_cli.task_sources import open_task_sources
 
 __all__ = [
     "ORIGINS",
@@ -25,7 +23,6 @@ __all__ = [
     "Subject",
     "choose_subjects",
     "complete",
-    "constant_answer",
     "pretrained_model",
     "runs_of",
 ]
@@ -133,13 +130,6 @@ def runs_of(
                     recipe=override(recipe, changes | of_origin[origin]),
                     path=out / subject.name / f"{origin}-{seed}",
                 )
-
-
-def constant_answer(task: str) -> dict[str, float]:
-    """What always giving the most frequent answer reaches on the test split of scenes, by metric."""
-    sources = open_task_sources(task, load_recipe(f"{task}-quickstart").data)
-    found = {} if sources.test is None else baselines(sources.train, sources.test)
-    return {name.removeprefix(f"{task}/"): value for name, value in found.items()}
 
 
 def complete(run: Run) -> dict[str, Any]:

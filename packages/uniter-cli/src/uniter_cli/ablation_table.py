@@ -16,6 +16,7 @@ __all__ = ["Outcome", "tables", "write_tables"]
 
 # UNITER-base, accuracy on dev and on test-P: paper, Table 5.
 PUBLISHED_NLVR2 = {"triplet": ("0.7303", "0.7389"), "pair": ("0.7585", "0.7580"), "pair-biattn": ("0.7718", "0.7785")}
+PRIORS = ("constant", "by_type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,17 @@ class Outcome:
 
     Attributes:
         subject: what was learned.
-        constant: what always giving the most frequent answer reaches on the test split, by metric.
+        priors: `constant` and `by_type`: what answers reach on the test split that do not look, by metric.
         results: for each origin, by seed, what the run measured (`results.json`).
     """
 
     subject: Subject
-    constant: dict[str, float]
+    priors: dict[str, dict[str, float]]
     results: dict[str, dict[int, dict[str, Any]]] = field(default_factory=lambda: {name: {} for name in ORIGINS})
+
+    def prior(self, name: str, metric: str) -> list[float]:
+        """One value, or none where there is none."""
+        return [self.priors[name][metric]] if metric in self.priors[name] else []
 
     def values(self, origin: str, metric: str) -> list[float]:
         """Of each seed, on the test split."""
@@ -61,16 +66,13 @@ def write_tables(outcomes: Sequence[Outcome], out: Path, *, init: str) -> None:
 
 
 def _transfer(outcomes: Sequence[Outcome]) -> Table:
-    table = _table(
-        "Test split, mean ± standard deviation", "task", "metric", "most frequent", *ORIGINS, "seeds", "seconds"
-    )
+    table = _table("Test split, mean ± standard deviation", "task", "metric", *PRIORS, *ORIGINS, "seeds", "seconds")
     for outcome in outcomes:
         for metric in outcome.subject.metrics:
-            constant = outcome.constant.get(metric)
             table.add_row(
                 outcome.subject.name,
                 metric,
-                "" if constant is None else f"{constant:.3f}",
+                *(_spread(outcome.prior(name, metric)) for name in PRIORS),
                 *(_spread(outcome.values(origin, metric)) for origin in ORIGINS),
                 ", ".join(str(len(outcome.results[origin])) for origin in ORIGINS),
                 ", ".join(f"{outcome.seconds(origin):.0f}" for origin in ORIGINS if outcome.results[origin]),
@@ -116,7 +118,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "name": outcome.subject.name,
         "task": outcome.subject.task,
         "changes": dict(outcome.subject.changes),
-        "constant": outcome.constant,
+        "priors": outcome.priors,
         **{
             origin: {
                 "seeds": sorted(outcome.results[origin]),

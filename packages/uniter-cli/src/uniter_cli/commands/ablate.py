@@ -36,15 +36,16 @@ def transfer(
 
     Called again, it goes on where it was stopped: what is finished is not repeated.
     """
-    from uniter_cli.ablation import choose_subjects, complete, constant_answer, pretrained_model, runs_of
+    from uniter_cli.ablation import choose_subjects, complete, pretrained_model, runs_of
     from uniter_cli.ablation_table import Outcome, tables, write_tables
     from uniter_cli.display import console
+    from uniter_cli.priors import scene_priors
 
     subjects = choose_subjects(tasks)
     model = pretrained_model(init, out / "pretrained")
     runs = list(runs_of(subjects, out, init=model, seeds=range(1, seeds + 1), steps=steps))
-    constant = {task: constant_answer(task) for task in {subject.task for subject in subjects}}
-    outcomes = {subject.name: Outcome(subject=subject, constant=constant[subject.task]) for subject in subjects}
+    priors = {task: scene_priors(task) for task in {subject.task for subject in subjects}}
+    outcomes = {subject.name: Outcome(subject=subject, priors=priors[subject.task]) for subject in subjects}
     for number, run in enumerate(runs, start=1):
         console.print(f"\n[{number}/{len(runs)}] {run.subject.name}, {run.origin}, seed {run.seed}", markup=False)
         outcomes[run.subject.name].results[run.origin][run.seed] = complete(run)
