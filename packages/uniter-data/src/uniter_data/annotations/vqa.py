@@ -136,7 +136,7 @@ def read_vqa_questions(path: Path) -> VqaQuestions:
 def _array(path: Path, name: str, marks: tuple[str, ...], about: dict[str, Any] | None = None) -> Iterator[Fields]:
     """The elements of the file's array of this name; `about` receives its other members."""
     empty = True
-    for key, index, value in read_members(path):
+    for key, index, value in _members(path, name):
         if key == name and index is not None:
             if empty and not (isinstance(value, dict) and all(mark in value for mark in marks)):
                 raise other_format(path, f"a file of VQA {name}")
@@ -148,6 +148,19 @@ def _array(path: Path, name: str, marks: tuple[str, ...], about: dict[str, Any] 
                 about[key] = value
     if empty:
         raise other_format(path, f"a file of VQA {name}")
+
+
+def _members(path: Path, name: str) -> Iterator[tuple[str, int | None, Any]]:
+    """The file's members; one that is no JSON before the array of this name is another file, JSON lines perhaps."""
+    reached = False
+    try:
+        for key, index, value in read_members(path):
+            reached = reached or key == name
+            yield key, index, value
+    except ValueError as error:
+        if reached:
+            raise
+        raise other_format(path, f"a file of VQA {name}") from error
 
 
 def _refuse_version(path: Path, key: str, value: Any) -> None:
