@@ -8,6 +8,7 @@ are gathered into padded batches, without waiting for the device.
 Axes: B pairs, W words, R regions, L points of one side, N rows of a matrix, H width of the compared vectors.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,9 +61,8 @@ class Runs:
         if self.rows.device.type != "cpu":
             return self.padded() @ other.padded().mT
         products = self.rows.new_zeros(*self.weights.shape, other.weights.shape[1])
-        for pair, (mine, theirs) in enumerate(zip(self._slices(), other._slices(), strict=True)):
-            if len(mine) and len(theirs):
-                torch.mm(mine, theirs.T, out=products[pair, : len(mine), : len(theirs)])
+        for mine, theirs, product in zip(*self._cut_with(other, products), strict=True):
+            torch.mm(mine, theirs.T, out=product)
         return products
 
     def mixed(self, other: "Runs", mixture: Tensor, own: Tensor) -> Tensor:
@@ -76,26 +76,56 @@ class Runs:
         if self.rows.device.type != "cpu":
             return self._scattered(torch.baddbmm(self.padded() * own[:, :, None], mixture, other.padded()))
         mixed = torch.zeros_like(self.rows)
-        slices = zip(self.starts.tolist(), self._slices(), other._slices(), strict=True)
-        for pair, (start, mine, theirs) in enumerate(slices):
-            if len(mine) and len(theirs):
-                out = mixed[start : start + len(mine)]
-                out.addmm_(mixture[pair, : len(mine), : len(theirs)], theirs)
-                out.addcmul_(mine, own[pair, : len(mine), None])
+        mine, theirs, mixtures = self._cut_with(other, mixture)
+        extents = [len(points) for points in mine]
+        outs = _cut(mixed, self.starts.tolist(), extents)
+        owns = _cut(own.reshape(-1, 1), [pair * own.shape[1] for pair in range(len(own))], extents)
+        for out, points, others, shares, factor in zip(outs, mine, theirs, mixtures, owns, strict=True):
+            out.addmm_(shares, others).addcmul_(points, factor)
         return mixed
 
-    def _slices(self) -> list[Tensor]:
-        """Each pair's rows up to its last present point, those of absent points in between 0. On the CPU."""
-        present = self.weights > 0
-        extents = (present * torch.arange(1, present.shape[1] + 1)).amax(1) if present.numel() else self.starts * 0
-        holes = ~present & (torch.arange(present.shape[1]) < extents[:, None])
-        rows = self.rows
-        if holes.any():
-            rows = rows.index_fill(0, self.places[holes], 0)
-        return [
-            rows[start : start + extent] for start, extent in zip(self.starts.tolist(), extents.tolist(), strict=True)
+    def _cut_with(self, other: "Runs", matrices: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """For each pair its points (m, H), the other side's (n, H), and its matrix (m, n) of (B, W, R). On the CPU.
+
+        The points reach to each pair's last present one, absent ones in between are 0.
+        """
+        mine, theirs = self._extents(), other._extents()
+        pair, across, along = matrices.stride()
+        views = [
+            matrices.as_strided((m, n), (across, along), matrices.storage_offset() + number * pair)
+            for number, (m, n) in enumerate(zip(mine, theirs, strict=True))
         ]
+        return (
+            _cut(self._filled(mine), self.starts.tolist(), mine),
+            _cut(other._filled(theirs), other.starts.tolist(), theirs),
+            views,
+        )
+
+    def _extents(self) -> list[int]:
+        """One more than the place of each pair's last present point."""
+        if not self.weights.numel():
+            return [0] * len(self.starts)
+        extents: list[int] = ((self.weights > 0) * torch.arange(1, self.weights.shape[1] + 1)).amax(1).tolist()
+        return extents
+
+    def _filled(self, extents: list[int]) -> Tensor:
+        """The rows with absent points within the extents 0."""
+        within = torch.arange(self.weights.shape[1]) < torch.tensor(extents)[:, None]
+        holes = (self.weights == 0) & within
+        return self.rows.index_fill(0, self.places[holes], 0) if holes.any() else self.rows
 
     def _scattered(self, padded: Tensor) -> Tensor:
         """(B, L, H), 0 where absent, added up in the rows (N, H)."""
-        return torch.zeros_like(self.rows).index_put_((self.places,), padded, accumulate=True)
+        rows = torch.zeros_like(self.rows)
+        return rows.index_put_((self.places,), padded, accumulate=True) if len(rows) else rows
+
+
+def _cut(rows: Tensor, starts: Sequence[int], extents: list[int]) -> list[Tensor]:
+    """Views of so many rows (N, H) from each start; in one call where no run begins before the last has ended."""
+    sizes, end = [], 0
+    for start, extent in zip(starts, extents, strict=True):
+        if start < end:
+            return [rows[first : first + size] for first, size in zip(starts, extents, strict=True)]
+        sizes += [start - end, extent]
+        end = start + extent
+    return list(torch.split(rows, [*sizes, len(rows) - end])[1::2])
