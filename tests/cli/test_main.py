@@ -10,7 +10,14 @@ from uniter_cli.recipe_files import shipped_recipes
 HEAVY = ("torch", "numpy", "accelerate", "matplotlib", "zarr", "tokenizers", "rich.progress")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "--help"], ["data", "import", "nlvr", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        *([name, "--help"] for name in ("pretrain", "evaluate", "predict", "ensemble")),
+        ["data", "import", "nlvr", "--help"],
+    ],
+)
 def test_help_imports_nothing_heavy(arguments):
     code = (
         "import sys\nfrom uniter_cli.main import app\n"

@@ -8,6 +8,8 @@ from rich.table import Table
 
 __all__ = ["show_scores"]
 
+PARTS = {"classes": "class", "phenomena": "phenomenon", "confusion": "label \\ predicted"}
+
 
 def show_scores(report: Mapping[str, Any], console: Console, *, title: str) -> None:
     """Print what a scorer said.
@@ -43,7 +45,7 @@ def _breakdown(name: str, parts: Mapping[str, Any]) -> Table:
     """One of: part → share; part → {accuracy, examples}; label → {predicted class → how often}."""
     first = next(iter(parts.values()))
     table = Table(title=name, title_justify="left")
-    table.add_column("label" if name == "confusion" else name.removesuffix("s"))
+    table.add_column(PARTS.get(name, name.removesuffix("s")))
     if not isinstance(first, Mapping):
         table.add_column("%", justify="right")
         for part, share in parts.items():
