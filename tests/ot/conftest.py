@@ -5,6 +5,7 @@ Axes: B pairs, W words, R regions.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,9 @@ class Ragged:
     def __repr__(self) -> str:
         words, regions = self.word_mask.sum(1).tolist(), self.region_mask.sum(1).tolist()
         return f"Ragged(seed={self.generator.initial_seed()}, shape={tuple(self.cost.shape)}, {words=}, {regions=})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # what hypothesis prints
+        printer.text(repr(self))
 
     @property
     def masks(self) -> dict[str, Tensor]:

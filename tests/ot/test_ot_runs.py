@@ -101,6 +101,7 @@ def test_no_rows_at_all(device: str) -> None:
         assert none.norms().shape == (2, length)
         assert none.products(none).shape == (2, length, length)
         assert none.mixed(none, none.products(none), none.weights).shape == (0, 5)
+        assert none._scattered(none.padded()).shape == (0, 5)
 
 
 @pytest.mark.parametrize("device", DEVICES)
