@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint types arrows pytest wheels soak clean
+.PHONY: help demo test install lint types arrows pytest wheels docs bench soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -16,7 +16,7 @@ help: ## show this list
 demo: install ## generate scenes, pre-train the tiny model on them, test it
 	$(BIN)/uniter demo
 
-test: lint types arrows pytest wheels ## everything: lint, types, architecture, all tests, each wheel on its own
+test: lint types arrows docs pytest wheels ## everything: lint, types, architecture, docs, all tests, each wheel alone
 
 lint: install ## style and formatting
 	$(BIN)/ruff check
@@ -33,6 +33,12 @@ pytest: install ## all tests but the long ones, with coverage
 
 wheels: install ## build each wheel, install it alone, prove its dependencies, run its smoke test
 	$(BIN)/python tests/wheels/check_wheels.py --torch-env $(TORCH)
+
+docs: install ## build the documentation strictly, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
+bench: install ## time uniter-ot against what people use instead (minutes; leave the machine alone)
+	$(BIN)/python benchmarks/ot.py
 
 soak: install ## the long proofs
 	$(BIN)/python -m pytest -m soak
@@ -51,7 +57,7 @@ $(VENV)/.installed: $(TORCH)/.installed pyproject.toml $(PACKAGES:%=packages/uni
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python tests/wheels/layer.py $(VENV) $(TORCH)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --group dev $(PACKAGES:%=-e packages/uniter-%) -e "packages/uniter-data[extract]"
+	$(BIN)/python -m pip install --group dev --group docs $(PACKAGES:%=-e packages/uniter-%) -e "packages/uniter-data[extract]"
 	touch $@
 
 clean: ## remove the virtual environments and what tools leave behind

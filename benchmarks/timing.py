@@ -11,6 +11,7 @@ import torch
 
 __all__ = ["machine", "medians"]
 
+SETTLE = 0.02  # seconds before each turn: the threads of the last candidate's libraries spin on for a while
 SHORTEST_TURN = 0.005  # seconds: less is at the mercy of whatever lies in the caches
 
 
@@ -25,6 +26,7 @@ def medians(candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(warm_up + rounds):
         for name, run in candidates.items():
+            time.sleep(SETTLE)
             runs = 1 if turn < warm_up else max(1, round(SHORTEST_TURN / min(seconds[name])))
             _wait()
             begin = time.perf_counter()

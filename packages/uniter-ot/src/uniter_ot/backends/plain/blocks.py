@@ -17,7 +17,7 @@ from uniter_ot.backends.solution import Solution, Steps, nothing
 
 __all__ = ["BLOCK_ENTRIES", "solve"]
 
-BLOCK_ENTRIES = 200_000
+BLOCK_ENTRIES = 100_000
 """Entries (B W R) of a block on the CPU: the loop's arrays of that size stay in the caches."""
 
 SINGLE_BLOCK = 50_000

@@ -49,7 +49,7 @@ def reduce(cost: Tensor, word_weights: Tensor, region_weights: Tensor, beta: flo
     wide = cost.dtype if cost.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
     a, b = word_weights.to(wide)[:, :, None], region_weights.to(wide)[:, None, :]
     real = (a > 0) & (b > 0)
-    exponents = (cost.to(wide) / beta).masked_fill_(~real, float("inf"))
+    exponents = cost.to(wide, copy=True).div_(beta).masked_fill_(~real, float("inf"))
     region_shift = _smallest(exponents, b == 0, 1)
     exponents -= region_shift
     word_shift = _smallest(exponents, a == 0, 2)

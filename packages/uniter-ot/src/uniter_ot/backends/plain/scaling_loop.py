@@ -43,7 +43,7 @@ def scaling_loop(
     iterations, power = stage
     exponents = problem.exponents.to(dtype)
     # The sweeps raise the kernel to a power, and its rounding error with it: it is rounded once, and not through X.
-    kernel = problem.exponents.mul(-power).exp_().mul_(problem.real).to(dtype)
+    kernels, _, _ = _twice(problem.exponents.mul(-power).exp_().mul_(problem.real), dtype)
     absorb_every = int(min(LARGEST_SCALING_RANGE // max(problem.exponents.amax().item() * power, 1.0), 16))
     # Kernel entries of absent points are 0, and so would be their denominators; the pads make both sides 1.
     word_pad, region_pad = (problem.word_weights == 0).to(dtype).mT, (problem.region_weights == 0).to(dtype)
@@ -51,8 +51,8 @@ def scaling_loop(
 
     # From here on, scalings are rows: s and sigma (B, 1, W), d and delta (B, 1, R).
     word_log, region_log, total = state.word_log.mT, state.region_log, state.power
-    kernels, _, _ = _twice(kernel)
-    qs, q, q_t = _twice((state.word_log + region_log).sub(problem.exponents, alpha=total).exp_().to(dtype))
+    plan = (state.word_log + region_log).sub_(problem.exponents, alpha=total).exp_() if total else torch.ones_like(a.mT)
+    qs, q, q_t = _twice(plan.expand_as(exponents), dtype)
     log_sigma, log_delta = start_of_stage(state, power)
     sigma, delta = (scaling.to(dtype) for scaling in _levelled(log_sigma.mT.exp(), log_delta.exp(), word_pad))
     s, d = torch.ones_like(a), torch.ones_like(b)
@@ -85,11 +85,13 @@ def scaling_loop(
     return plan, State(word_log.mT, region_log, total, log_sigma, log_delta, power)
 
 
-def _twice(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _twice(matrices: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Matrices (B, W, R) copied next to their transposes: the piece of memory, and both as views of it."""
-    both = torch.stack([matrices.flatten(), matrices.mT.flatten()])
     pairs, words, regions = matrices.shape
-    return both, both[0].view(pairs, words, regions), both[1].view(pairs, regions, words)
+    both = matrices.new_empty(2, matrices.numel(), dtype=dtype)
+    straight, turned = both[0].view(pairs, words, regions), both[1].view(pairs, regions, words)
+    turned.copy_(straight.copy_(matrices).mT)
+    return both, straight, turned
 
 
 def _relaxed(new: Tensor, old: Tensor, steps: Steps) -> Tensor:
