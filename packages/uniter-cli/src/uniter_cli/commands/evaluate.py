@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uniter_cli.commands.score_matrices import evaluate_retrieval
 from uniter_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,17 +30,25 @@ Annotations = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
+OF_MATRICES = {"retrieval": evaluate_retrieval}  # tasks whose predictions are a score matrix
 
-def evaluate(
-    task: Task,
+
+def evaluate(  # noqa: PLR0913 - a parameter an option
+    task: Annotated[str, typer.Argument(help="vqa, vcr, nlvr2, snli-ve, retrieval or refexp.")],
     run: Annotated[
-        str | None, typer.Argument(help="A fine-tuned model: a run's directory, a model folder or a hub id.")
+        str | None,
+        typer.Argument(
+            help="A fine-tuned model, for retrieval also a pre-trained one: a run's directory, model folder or hub id."
+        ),
     ] = None,
     split: Split = None,
     data: Data = None,
     setting: Setting = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Keep the predictions: the official file, and .npz beside it.")
+        Path | None,
+        typer.Option(
+            "--out", help="Keep the predictions: the official file, and .npz beside it; of retrieval a Zarr matrix."
+        ),
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option("--predictions", help="Score this file, official or .npz, instead of a model.")
@@ -52,6 +61,7 @@ def evaluate(
     phenomena: Annotated[
         Path | None, typer.Option("--phenomena", help="nlvr2: the file of sentences annotated for phenomena.")
     ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="retrieval: also the mean over so many galleries.")] = 1,
     json: AsJson = False,
 ) -> None:
     """Score a fine-tuned model, or a file of predictions, by the task's official metric, with 95 % intervals.
@@ -64,6 +74,17 @@ def evaluate(
         raise UsageError("--annotations belong to --predictions: a model is shown a data set (--data)")
     if predictions is not None and (annotations is None or data or out or setting):
         raise UsageError("--predictions FILE needs --annotations PATH, and no option of a model")
+
+    if task not in OF_MATRICES and folds != 1:
+        raise UsageError(f"--folds is an option of {', '.join(OF_MATRICES)}, not of {task}")
+    if task in OF_MATRICES:
+        others = {"--setting": setting, "--balanced": balanced, "--unbalanced": unbalanced, "--phenomena": phenomena}
+        report = OF_MATRICES[task](
+            run, predictions, annotations, split=split, data=data, folds=folds, out=out, json=json, others=others
+        )
+        if report:
+            say(report, json=json)
+        return
 
     from uniter_cli.scoring import check_out, check_task, score_options
 
