@@ -109,6 +109,18 @@ def test_attention_is_softmax_of_scaled_products() -> None:
         torch.testing.assert_close(attended.flatten(), torch.tensor([7.0, 7.0]))
 
 
+@few
+@given(shapes, st.sampled_from([torch.float32, torch.bfloat16]))
+def test_the_first_units_alone_are_those_of_all(sizes: list[tuple[int, int]], precision: torch.dtype) -> None:
+    encoder, batch = ENCODERS["sdpa"], pack(make_samples(sizes))
+    half = precision != torch.float32
+    with torch.autocast("cpu", dtype=precision, enabled=half), torch.no_grad():
+        units = encoder.embed(batch).index_select(0, batch.gather[batch.segments.arrange])
+        first = encoder.transform_first(units, batch.segments)
+        expected = encoder(batch)[batch.cls_units][list(batch.segments.samples)]
+    torch.testing.assert_close(first, expected, rtol=0, atol=0.05 if half else 1e-5)
+
+
 def test_hidden_states_and_attention_maps() -> None:
     encoder = ENCODERS["sdpa"]
     batch = pack(make_samples([(3, 2), (2, 0), (4, 1), (0, 2)]))

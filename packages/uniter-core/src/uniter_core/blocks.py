@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uniter_core.attention import Attend, attention_weights
+from uniter_core.attention import Attend, attend_first, attention_weights
 from uniter_core.config import UniterConfig
 from uniter_core.dropout import Dropout
 from uniter_core.segments import Segments
@@ -33,6 +33,14 @@ class SelfAttention(nn.Module):
         query, key, value = (self._heads(part(units)) for part in (self.query, self.key, self.value))
         attended = self.attend(query, key, value, segments, self.dropout if self.training else 0.0)
         mixed: Tensor = self.output(rearrange(attended, "n heads d -> n (heads d)"))
+        return mixed
+
+    def first(self, units: Tensor, segments: Segments) -> Tensor:
+        """(B, H), what `forward` gives the first unit of each sample, for a fraction of the work."""
+        query = self._heads(self.query(units.index_select(0, segments.first)))
+        key, value = (self._heads(part(units)) for part in (self.key, self.value))
+        attended = attend_first(query, key, value, segments, self.dropout if self.training else 0.0)
+        mixed: Tensor = self.output(rearrange(attended, "b heads d -> b (heads d)"))
         return mixed
 
     def maps(self, units: Tensor, segments: Segments) -> list[Tensor]:
@@ -71,6 +79,13 @@ class TransformerLayer(nn.Module):
 
     def forward(self, units: Tensor, segments: Segments) -> Tensor:
         """(N, H) from (N, H)."""
-        units = self.attention_norm(units + self.dropout(self.attention(units, segments)))
+        return self._add(units, self.attention(units, segments))
+
+    def first(self, units: Tensor, segments: Segments) -> Tensor:
+        """(B, H), what `forward` gives the first unit of each sample: its [CLS]."""
+        return self._add(units.index_select(0, segments.first), self.attention.first(units, segments))
+
+    def _add(self, units: Tensor, attended: Tensor) -> Tensor:
+        units = self.attention_norm(units + self.dropout(attended))
         units = self.feed_forward_norm(units + self.dropout(self.feed_forward(units)))
         return units

@@ -81,13 +81,22 @@ class UniterEncoder(nn.Module):
         return torch.cat([words, regions])
 
     def transform(self, units: Tensor, segments: Segments) -> Tensor:
-        """The last layer's vectors (N, H) of embedded units (N, H), both in the order of the segments.
-
-        For embeddings that several samples share; `forward` is `embed`, gathered, and this.
-        """
+        """The last layer's vectors (N, H) of embedded units (N, H), both in the order of the segments."""
         for layer in self.layers:
             units = layer(units, segments)
         return units
+
+    def transform_first(self, units: Tensor, segments: Segments) -> Tensor:
+        """The last layer's vectors of the samples' [CLS] alone, (B, H) in the order of the segments.
+
+        With embeddings that several samples share, and the last layer done for [CLS] only, scoring many pairs costs
+        less than `forward` for each.
+        """
+        *layers, last = self.layers
+        for layer in layers:
+            units = layer(units, segments)
+        first: Tensor = last.first(units, segments)  # type: ignore[operator]
+        return first
 
     def hidden_states(self, batch: PackedBatch) -> list[Tensor]:
         """The embeddings and every layer's vectors: `num_layers` + 1 times (N, H)."""

@@ -39,6 +39,11 @@ class Segments:
     cu_seqlens: Tensor
     max_seqlen: int
 
+    @property
+    def first(self) -> Tensor:
+        """(B,) int64, the place of each sample's first unit."""
+        return self.cu_seqlens[:-1].long()
+
     def each(self, change: Callable[[Tensor], Tensor]) -> "Segments":
         """The same order with its tensors changed: moved to another device."""
         return replace(

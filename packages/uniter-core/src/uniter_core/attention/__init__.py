@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from uniter_core.attention.eager import attend_eager, attention_weights
-from uniter_core.attention.sdpa import attend_sdpa
+from uniter_core.attention.sdpa import attend_first, attend_sdpa
 from uniter_core.attention.varlen import attend_varlen
 from uniter_core.segments import Segments
 
-__all__ = ["BACKENDS", "Attend", "attend_auto", "attention_backend", "attention_weights"]
+__all__ = ["BACKENDS", "Attend", "attend_auto", "attend_first", "attention_backend", "attention_weights"]
 
 Attend = Callable[[Tensor, Tensor, Tensor, Segments, float], Tensor]
 """(query, key, value (N, heads, d), segments, dropout share) -> (N, heads, d)."""

@@ -108,8 +108,7 @@ def score_block(
             pairs = order[group]
             rows = _unit_rows(pairs // shape[1], pairs % shape[1], texts.lengths, images.lengths)
             segments = segment(lengths[pairs].tolist()).each(lambda tensor: tensor.to(device))
-            found = scorer.encoder.transform(table.index_select(0, rows.to(device)), segments)
-            first = found.index_select(0, segments.cu_seqlens[:-1].long())
+            first = scorer.encoder.transform_first(table.index_select(0, rows.to(device)), segments)
             scores[torch.from_numpy(pairs).to(device)] = scorer.head(scorer.encoder.pool_first(first)).float()
             progress(done, len(groups))
     return cast(NDArray[np.float32], scores.cpu().numpy().reshape(shape))
