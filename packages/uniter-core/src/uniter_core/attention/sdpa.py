@@ -34,10 +34,10 @@ def attend_first(query: Tensor, key: Tensor, value: Tensor, segments: Segments, 
     samples = [count for count, _ in segments.groups]
     sizes = [count * length for count, length in segments.groups]
     parts = []
-    for group, q, *kv in zip(
+    for group, q, k, v in zip(
         segments.groups, torch.split(query, samples), torch.split(key, sizes), torch.split(value, sizes), strict=True
     ):
-        k, v = (tensor.unflatten(0, group).transpose(1, 2) for tensor in kv)
+        k, v = (tensor.view(*group, *tensor.shape[1:]).transpose(1, 2) for tensor in (k, v))
         parts.append(kernel(q.unsqueeze(2), k, v, dropout_p=dropout).squeeze(2))
     return torch.cat(parts)
 
