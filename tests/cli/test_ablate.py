@@ -140,6 +140,7 @@ def test_pretraining_pays(uniter, tmp_path):
         }
         for subject in subjects
     }
-    for name in ("vqa", "snli-ve", "nlvr2-pair", "nlvr2-pair-biattn", "refexp-1500"):
-        assert gain[name]["accuracy"] > 0.1, name
-    assert gain["vcr"]["q_a"] > 0.05
+    assert gain["vqa"]["accuracy"] > 0.1
+    assert gain["snli-ve"]["accuracy"] > 0.2
+    assert gain["nlvr2-pair"]["accuracy"] > 0.1
+    assert gain["refexp-1500"]["accuracy"] > 0.03
