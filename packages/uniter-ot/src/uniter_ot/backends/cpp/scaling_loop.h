@@ -10,6 +10,7 @@
 
 constexpr double largest_scaling_exponent = 24;  // exp(-24) = 4e-11: such kernels lose nothing that a float could show
 constexpr int longest_period = 16;               // sweeps between absorptions
+constexpr int longest_rounding = 48;             // sweeps after which Q is taken from the logarithms again
 
 template <class T> class ScalingLoop {
 public:
@@ -41,7 +42,8 @@ public:
         set_kernel(power);
         bool started = false;
         for (std::int64_t t = 1; t <= count; ++t) {  // line 4
-            if (!started) start_period();
+            if (!started) start_period(sweeps >= longest_rounding);
+            ++sweeps;
             const bool first = p.power == 0;
             p.power += power;
             for (std::int64_t k = 1; k <= p.request.inner; ++k) {  // line 6
@@ -84,8 +86,10 @@ private:
     }
 
     // Q = S Q D A, lines 9 and 5; then sigma and delta as the logarithms expect them, and y = Q' w. A common factor of
-    // sigma only moves scale from D to S, sweep after sweep: the largest is kept at 1.
-    void start_period() {
+    // sigma only moves scale from D to S, sweep after sweep: the largest is kept at 1. If `renew`, Q is taken from the
+    // logarithms throughout, and with it the rounding errors that the kernel's powers have gathered are gone.
+    void start_period(bool renew) {
+        if (renew) sweeps = 0;
         double top = -std::numeric_limits<double>::infinity();
         for (std::int64_t i = 0; i < p.words; ++i) top = std::max(top, p.word_expected[i] - p.word_log[i]);
         for (std::int64_t i = 0; i < rows; i += lanes<double>)
@@ -100,10 +104,12 @@ private:
                 Vector<T> q = fill(T(1));  // line 2
                 if (!first) {
                     q = load(row + j) * s * load(D + j);
-                    const auto vanished = q < load(threshold + j);
+                    Vector<T> below = load(threshold + j);
+                    if (renew) below = below > Vector<T>{} ? fill(T(2)) : below;  // above all entries
+                    const auto vanished = q < below;
                     const Vector<T> log_plan = F + load(G + j) - power * load(X + i * columns + j);
                     q = vanished ? Vector<T>{} : q;
-                    if (any_below(fill(revived_above), vanished ? log_plan : fill(revived_above))) q = revived(i, j, q);
+                    if (any_below(fill(revived_above), vanished ? log_plan : fill(revived_above))) q = revived(i, j, q, below);
                 }
                 store(row + j, q *= load(A + i * columns + j));
                 store(y + j, load(y + j) + q * weight);
@@ -120,14 +126,14 @@ private:
     }
 
     // Entries that underflow may have to come back: these are taken from log T = F + G - power X again.
-    Vector<T> revived(std::int64_t i, std::int64_t first, Vector<T> q) const {
+    Vector<T> revived(std::int64_t i, std::int64_t first, Vector<T> q, Vector<T> below) const {
         alignas(alignment) T entries[lanes<T>];
         for (std::int64_t l = 0; l < lanes<T>; l += lanes<double>) {
             const std::int64_t j = first + l;
             Doubles log_plan = p.word_log[i] + load(p.region_log + j) - p.power * load(p.exponents + i * columns + j);
             store_wide(entries + l, exp<double>(larger(log_plan, fill(double(Format<T>::lowest_exponent)))));
         }
-        return q < load(threshold + first) ? load(entries) : q;
+        return q < below ? load(entries) : q;
     }
 
     // Line 7, first half: D = b / y
@@ -249,4 +255,5 @@ private:
     T *b, *y, *D, *D_before, *G, *threshold;  // (columns,)
     double *S, *S_before, *sigma;             // (rows,) at an absorption
     bool sound_ = true;
+    int sweeps = 0;  // since Q was taken from the logarithms
 };
