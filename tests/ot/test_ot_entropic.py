@@ -112,7 +112,7 @@ def test_only_ratios_to_the_cost_matter(
 @given(data=st.data())
 def test_transposition_after_convergence(solver: Solver, problems: Any, data: st.DataObject) -> None:
     problem = data.draw(problems(longest=(12, 16)))
-    straight = solver(problem.cost, **problem.masks, **problem.weights, epsilon=1.0, iterations=25, annealing=0.0)
+    straight = solver(problem.cost, **problem.masks, **problem.weights, epsilon=1.0, iterations=60, annealing=0.0)
     turned = solver(
         problem.cost.mT,
         word_mask=problem.region_mask,
@@ -120,7 +120,7 @@ def test_transposition_after_convergence(solver: Solver, problems: Any, data: st
         word_weights=problem.region_weights,
         region_weights=problem.word_weights,
         epsilon=1.0,
-        iterations=25,
+        iterations=60,
         annealing=0.0,
     )
     assert straight.converged.all()

@@ -264,6 +264,7 @@ CHECKS: dict[str, Callable[[torch.device], None]] = {
 def interpreted() -> dict[str, Any]:
     """What each check said in the interpreter: seconds and, where it failed, a traceback."""
     pytest.importorskip("triton")
+    pytest.importorskip("numpy")  # the interpreter computes with it
     environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
