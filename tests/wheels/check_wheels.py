@@ -23,7 +23,7 @@ DEPENDENCIES = {
     "uniter-tasks": {"uniter-core", "uniter-ot", "einops", "numpy"},
     "uniter-cli": {
         "uniter-core", "uniter-ot", "uniter-data", "uniter-tasks",
-        "typer", "rich", "accelerate", "matplotlib", "tensorboard", "tomli-w",
+        "typer", "rich", "accelerate", "matplotlib", "tensorboard", "tomli-w", "zarr",
     },
 }  # fmt: skip
 
