@@ -37,12 +37,11 @@ def cosine_transport(words: Runs, regions: Runs, steps: Steps, backend: str) -> 
         ValueError: a present vector that is not finite.
         RuntimeError: a backend that cannot run here; on differentiating twice.
     """
-    counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
     # An encoder's units are both sides' rows at once; torch.compile wants two tensors.
     other_rows = regions.rows[:] if regions.rows is words.rows else regions.rows
     distance: Tensor = _CosineTransport.apply(
         words.rows, other_rows, words.starts, regions.starts, words.weights, regions.weights,
-        steps.beta, counts, powers, steps.inner, steps.relaxation, backend,
+        *steps.flat, backend,
     )[0]  # fmt: skip
     return distance
 
@@ -62,8 +61,7 @@ def _cosine_transport(
     relaxation: float,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    stages = tuple(zip(counts, powers, strict=True))
-    steps = Steps(beta=beta, stages=stages, inner=inner, relaxation=relaxation)
+    steps = Steps.of_flat(beta, counts, powers, inner, relaxation)
     dtype = working_dtype(words, regions)
     x = Runs(words.to(dtype), word_starts, word_weights.to(dtype))
     y = Runs(regions.to(dtype), region_starts, region_weights.to(dtype))

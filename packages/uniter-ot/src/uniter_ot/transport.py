@@ -24,12 +24,9 @@ def transport(cost: Tensor, word_weights: Tensor, region_weights: Tensor, steps:
         ValueError: a real cost that is not finite, or one whose ratio to beta overflows.
         RuntimeError: a backend that cannot run here.
     """
-    counts, powers = [count for count, _ in steps.stages], [power for _, power in steps.stages]
     # Without a gradient to hold, the node is left out: it costs as much as solving a small batch.
     solve = _HeldPlan.apply if cost.requires_grad and torch.is_grad_enabled() else _transport
-    solved = solve(
-        cost, word_weights, region_weights, steps.beta, counts, powers, steps.inner, steps.relaxation, backend
-    )
+    solved = solve(cost, word_weights, region_weights, *steps.flat, backend)
     return Solution(*solved)
 
 
@@ -45,8 +42,7 @@ def _transport(
     relaxation: float,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    stages = tuple(zip(counts, powers, strict=True))
-    steps = Steps(beta=beta, stages=stages, inner=inner, relaxation=relaxation)
+    steps = Steps.of_flat(beta, counts, powers, inner, relaxation)
     solution = solver(backend, cost)(cost, word_weights, region_weights, steps)
     # One look at the results, so that a GPU is waited for once.
     if not bool(solution.distance.isfinite().all()):

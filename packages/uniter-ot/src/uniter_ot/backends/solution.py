@@ -18,6 +18,7 @@ no old value, and for the very last one of the words', which makes their margina
 Axes: B pairs, W words, R regions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,6 +42,20 @@ class Steps:
     stages: tuple[tuple[int, int], ...]
     inner: int = 1
     relaxation: float = 1.0
+
+    @property
+    def flat(self) -> tuple[float, list[int], list[int], int, float]:
+        """As operators take it, which know no dataclasses: beta, counts, powers, inner, relaxation."""
+        counts, powers = [count for count, _ in self.stages], [power for _, power in self.stages]
+        return self.beta, counts, powers, self.inner, self.relaxation
+
+    @classmethod
+    def of_flat(
+        cls, beta: float, counts: Sequence[int], powers: Sequence[int], inner: int, relaxation: float
+    ) -> "Steps":
+        """The steps whose `flat` this is."""
+        stages = tuple(zip(counts, powers, strict=True))
+        return cls(beta=beta, stages=stages, inner=inner, relaxation=relaxation)
 
     @property
     def iterations(self) -> int:
