@@ -1,6 +1,5 @@
-"""Things that are made once and kept: the cache folder, and waiting for whoever makes one already."""
+"""Things that are made once and kept: waiting for whoever makes one already."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +8,7 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["cache_folder", "made_once"]
-
-
-def cache_folder() -> Path:
-    """Where generated data are kept: `UNITER_CACHE`, else ~/.cache/uniter."""
-    return Path(os.environ.get("UNITER_CACHE") or Path.home() / ".cache" / "uniter").expanduser()
+__all__ = ["made_once"]
 
 
 def made_once(folder: Path, make: Callable[[], object]) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uniter_data.scenes.cache import cache_folder, made_once
+from uniter_data.scenes.cache import made_once
 from uniter_data.scenes.captions import Sentence, captions, phrases, snap_captions
 from uniter_data.scenes.features import FEATURE_DIM, FIT_REGIONS, FittedFeatures, fit_features
 from uniter_data.scenes.lexicon import every_word
@@ -25,6 +25,7 @@ from uniter_data.scenes.rendering import BLOCK, Block, content_of, image_id, rea
 from uniter_data.scenes.speaker import text_of
 from uniter_data.scenes.world import CANVAS, CLASS_NAMES, Scene
 from uniter_data.stores import RegionWriter, Split, TextWriter, write_dataset
+from uniter_data.stores.cache import cache_folder
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["SEED", "SIZES", "TINY", "VERSION", "Progress", "Sizes", "ensure_scenes", "generate_scenes"]

@@ -12,6 +12,7 @@ from zarr.codecs import Crc32cCodec
 
 from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.rows import Rows, open_rows
+from uniter_data.stores.zarr_source import open_array
 
 __all__ = [
     "EXAMPLES",
@@ -107,7 +108,7 @@ class StoredGroup:
 
     def strings(self, name: str) -> NDArray[Any]:
         """A whole array of strings, of dtype StringDType."""
-        return self._read(name, lambda: np.asarray(zarr.open_array(join(self.location, name), mode="r")[:]))
+        return self._read(name, lambda: np.asarray(open_array(join(self.location, name))[:]))
 
     def _read(self, name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         try:

@@ -3,7 +3,8 @@
 import posixpath
 from pathlib import Path
 
-import fsspec
+from uniter_data.stores.redaction import check_url
+from uniter_data.stores.remote import RemoteSource
 
 __all__ = ["exists", "is_remote", "join", "locate", "read_text"]
 
@@ -13,9 +14,12 @@ def locate(path: str | Path) -> str:
 
     >>> locate("file:///data/captions/"), locate("s3://bucket/captions")
     ('/data/captions', 's3://bucket/captions')
+
+    Raises:
+        ValueError: a URL holds a password or a token.
     """
     location = str(path).removeprefix("file://")
-    return location.rstrip("/") or "/"
+    return check_url(location.rstrip("/") or "/") if is_remote(location) else location.rstrip("/") or "/"
 
 
 def is_remote(location: str) -> bool:
@@ -38,16 +42,17 @@ def read_text(location: str) -> str:
 
     Raises:
         FileNotFoundError: there is none.
+        OSError: a remote one cannot be read, whatever was tried.
     """
     if not is_remote(location):
         return Path(location).read_text(encoding="utf-8")
-    with fsspec.open(location, "r", encoding="utf-8") as file:
-        return str(file.read())
+    source = RemoteSource(location)
+    (raw,) = source.read("", [(0, source.size(""))])
+    return str(raw, "utf-8")
 
 
 def exists(location: str) -> bool:
     """Whether a file or folder is there."""
     if not is_remote(location):
         return Path(location).exists()
-    filesystem, path = fsspec.url_to_fs(location)
-    return bool(filesystem.exists(path))
+    return RemoteSource(location).exists("")

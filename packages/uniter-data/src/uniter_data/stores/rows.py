@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from uniter_data.stores.layout import ABSENT, RowLayout
 from uniter_data.stores.locations import is_remote, join, read_text
+from uniter_data.stores.zarr_source import open_array
 
 __all__ = ["MappedRows", "Rows", "ZarrRows", "open_rows"]
 
@@ -148,7 +148,7 @@ class ZarrRows:
     """
 
     def __init__(self, location: str) -> None:
-        self._array: zarr.Array[Any] = zarr.open_array(location, mode="r")
+        self._array = open_array(location)
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = self._array.dtype
 

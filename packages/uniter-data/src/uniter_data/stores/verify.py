@@ -16,6 +16,7 @@ from uniter_data.stores.manifest import read_manifest
 from uniter_data.stores.region_store import RegionStore
 from uniter_data.stores.rows import MappedRows, open_rows
 from uniter_data.stores.text_store import TextStore
+from uniter_data.stores.zarr_source import open_array
 
 __all__ = ["Finding", "verify"]
 
@@ -59,7 +60,7 @@ def verify(directory: str | Path, *, progress: Progress = lambda what, done, tot
     """
     location = locate(directory)
     if exists(join(location, "zarr.json")):
-        format = zarr.open_group(location, mode="r").attrs.get("format")
+        format = json.loads(read_text(join(location, "zarr.json"))).get("attributes", {}).get("format")
         return list(_verify_store(location, str(format) if format in (TEXTS, EXAMPLES) else REGIONS, progress))
     manifest = read_manifest(location)
     stores = {join(location, split.texts): TEXTS for split in manifest.splits.values()}
@@ -114,7 +115,7 @@ def _verify_array(location: str) -> Iterator[tuple[int | None, str]]:
         for shard in range(rows.layout.num_shards(rows.shape[0])):
             yield from _verify_shard(rows, shard)
     else:
-        yield from _verify_chunks(zarr.open_array(location, mode="r"))
+        yield from _verify_chunks(location)
 
 
 def _has_checksums(codecs: list[dict[str, Any]]) -> bool:
@@ -150,10 +151,12 @@ def _verify_shard(rows: MappedRows, shard: int) -> Iterator[tuple[int | None, st
                 yield chunk, f"bytes of {path} differ from their checksum: copy or write the store again"
 
 
-def _verify_chunks(array: "zarr.Array[Any]") -> Iterator[tuple[int | None, str]]:
+def _verify_chunks(location: str) -> Iterator[tuple[int | None, str]]:
     """Damaged chunks of any other array, as zarr-python finds them."""
-    if array.shards is None and array.nchunks_initialized < array.nchunks:
-        yield None, f"{array.nchunks - array.nchunks_initialized} chunk(s) are missing: copy or write the store again"
+    array = open_array(location)
+    missing = 0 if array.shards else sum(not exists(join(location, key)) for key in _chunk_keys(array))
+    if missing:
+        yield None, f"{missing} chunk(s) are missing: copy or write the store again"
     rows, step = array.shape[0], array.chunks[0]
     for chunk, start in enumerate(range(0, rows, step)):
         try:
@@ -161,6 +164,11 @@ def _verify_chunks(array: "zarr.Array[Any]") -> Iterator[tuple[int | None, str]]
         # what a damaged file makes zarr raise depends on the codec that stumbles over it
         except Exception as error:
             yield chunk, f"cannot be read ({' '.join(str(error).split())}): copy or write the store again"
+
+
+def _chunk_keys(array: "zarr.Array[Any]") -> Iterator[str]:
+    for chunk in np.ndindex(array.cdata_shape):
+        yield array.metadata.encode_chunk_key(chunk)
 
 
 def _verify_references(texts: TextStore, regions: RegionStore) -> Iterator[Finding]:
