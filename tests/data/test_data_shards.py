@@ -112,7 +112,7 @@ def test_absent_chunks_are_zeros(tmp_path):
     array[19] = 2.0
     rows = open_rows(str(tmp_path / "rows"))
     assert isinstance(rows, MappedRows)
-    assert rows.layout == layout
+    assert rows.index.layout == layout
     np.testing.assert_array_equal(rows.read(np.array([0]), np.array([20])), array[:])
 
 

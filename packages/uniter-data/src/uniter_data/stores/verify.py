@@ -10,11 +10,11 @@ import numpy as np
 import zarr
 
 from uniter_data.stores.group import EXAMPLES, REGIONS, TEXTS, StoredGroup
-from uniter_data.stores.layout import ABSENT, CHECKSUM_BYTES, crc32c
 from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.manifest import read_manifest
 from uniter_data.stores.region_store import RegionStore
-from uniter_data.stores.rows import MappedRows, open_rows
+from uniter_data.stores.rows import ZarrRows, open_rows
+from uniter_data.stores.shard_index import ShardIndex
 from uniter_data.stores.text_store import TextStore
 from uniter_data.stores.zarr_source import open_array
 
@@ -111,11 +111,11 @@ def _verify_array(location: str) -> Iterator[tuple[int | None, str]]:
         return
     if not _has_checksums(json.loads(read_text(join(location, "zarr.json")))["codecs"]):
         yield None, "has no checksums, damage to it would go unseen: write it with the codec crc32c"
-    if isinstance(rows, MappedRows):
-        for shard in range(rows.layout.num_shards(rows.shape[0])):
-            yield from _verify_shard(rows, shard)
-    else:
+    if isinstance(rows, ZarrRows):
         yield from _verify_chunks(location)
+    else:
+        for shard in range(rows.index.num_shards):
+            yield from _verify_shard(rows.index, shard)
 
 
 def _has_checksums(codecs: list[dict[str, Any]]) -> bool:
@@ -128,27 +128,25 @@ def _has_checksums(codecs: list[dict[str, Any]]) -> bool:
     )
 
 
-def _verify_shard(rows: MappedRows, shard: int) -> Iterator[tuple[int | None, str]]:
-    """Damaged chunks of a shard that can be mapped."""
-    layout = rows.layout
-    path = rows.folder / layout.key(shard)
+def _verify_shard(index: ShardIndex, shard: int) -> Iterator[tuple[int | None, str]]:
+    """Damaged chunks of a shard."""
+    layout = index.layout
     try:
-        raw = rows.map_shard(shard)
-        index = layout.parse_index(raw, str(path))
+        bounds = index.bounds(shard)
     except ValueError as error:
         yield None, str(error)
         return
     first = shard * layout.shard_chunks
-    expected = -(-rows.shape[0] // layout.chunk_rows)
-    for chunk, offset in enumerate(index[:, 0].tolist(), start=first):
-        if offset == ABSENT:
+    expected = -(-index.rows // layout.chunk_rows)
+    for chunk, (start, stop) in enumerate(bounds.tolist(), start=first):
+        if start < 0:
             if chunk < expected:
-                yield chunk, f"is missing from {path}: copy or write the store again"
-        elif layout.checksum:
-            stored = raw[offset : offset + layout.chunk_bytes]
-            checksum = int.from_bytes(stored[-CHECKSUM_BYTES:].tobytes(), "little")
-            if crc32c(stored[:-CHECKSUM_BYTES]) != checksum:
-                yield chunk, f"bytes of {path} differ from their checksum: copy or write the store again"
+                yield chunk, f"is missing from {index.path(shard)}: copy or write the store again"
+            continue
+        try:
+            layout.check(*index.read(shard, [(start, stop)]))
+        except ValueError as error:
+            yield chunk, f"{error} ({index.path(shard)}): copy or write the store again"
 
 
 def _verify_chunks(location: str) -> Iterator[tuple[int | None, str]]:
