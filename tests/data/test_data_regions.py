@@ -111,8 +111,8 @@ def test_missing_foreign_and_newer_stores_are_told_apart(own_dataset: Path):
     ):
         RegionStore(own_dataset / "train" / "texts.zarr")
     path = own_dataset / "regions.zarr"
-    edit(path / "zarr.json", lambda metadata: metadata["attributes"].update(version=2))
-    with pytest.raises(ValueError, match="has version 2 of the format, this uniter-data reads up to 1: upgrade"):
+    edit(path / "zarr.json", lambda metadata: metadata["attributes"].update(version=3))
+    with pytest.raises(ValueError, match="has version 3 of the format, this uniter-data reads up to 2: upgrade"):
         RegionStore(path)
     edit(path / "zarr.json", lambda metadata: metadata["attributes"].update(version=1))
     edit(path / "zarr.json", lambda metadata: metadata["attributes"].pop("region_dim"))

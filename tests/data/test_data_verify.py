@@ -11,7 +11,10 @@ from uniter_data import TextWriter, Tokenizer, info, read_manifest, verify
 ARRAYS = [
     *(
         ("regions.zarr", name)
-        for name in ("features", "boxes", "confidence", "labels", "offsets", "image_ids", "image_sizes")
+        for name in (
+            "features", "boxes", "confidence", "labels", "offsets", "image_ids", "image_sizes", "image_hashes",
+            "image_order",
+        )
     ),
     *(
         ("train/texts.zarr", name)
@@ -31,7 +34,7 @@ def test_a_sound_data_set_has_no_findings(small_dataset: Path):
     assert verify(small_dataset, progress=lambda *call: calls.append(call)) == []
     assert verify(small_dataset / "regions.zarr") == []
     assert verify(small_dataset / "train" / "texts.zarr") == []
-    assert calls[-1][1:] == (7, 7)
+    assert calls[-1][1:] == (9, 9)
 
 
 def test_every_array_is_looked_at(small_dataset: Path):

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec
 
 from uniter_data.stores.locations import exists, join, locate, read_text
+from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.rows import Rows, open_rows
 from uniter_data.stores.zarr_source import open_array
 
 __all__ = [
     "EXAMPLES",
+    "INDEX",
     "REGIONS",
     "STRINGS",
     "TEXTS",
@@ -30,6 +32,8 @@ REGIONS = "uniter-regions"
 TEXTS = "uniter-texts"
 EXAMPLES = "uniter-examples"
 VERSION = 1
+NEWEST = {REGIONS: 2}  # where it is not VERSION; see RegionFormat.version
+INDEX = ("image_hashes", "image_order")  # arrays of an ImageIndex
 STRINGS = 1 << 14  # of a chunk
 WRITERS = {
     REGIONS: "extract or import the regions",
@@ -68,10 +72,11 @@ class StoredGroup:
                 f"{self.location} is not a store of {what}: expected format {format!r} in its attributes, "
                 f"got {attributes.get('format')!r}"
             )
-        if attributes["version"] > VERSION:
+        newest = NEWEST.get(format, VERSION)
+        if attributes["version"] > newest:
             raise ValueError(
                 f"{self.location} has version {attributes['version']} of the format, this uniter-data reads up to "
-                f"{VERSION}: upgrade uniter-data"
+                f"{newest}: upgrade uniter-data"
             )
         self.attributes: dict[str, Any] = attributes
 
@@ -89,8 +94,8 @@ class StoredGroup:
     def arrays(self) -> list[str]:
         """Names of the arrays that the store must have."""
         if self.attributes["format"] == REGIONS:
-            labels = ["labels"] if self.attribute("num_classes") else []
-            return ["features", "boxes", "confidence", *labels, "offsets", "image_ids", "image_sizes"]
+            index = INDEX if self.attributes.get("indexed") else ()
+            return [*RegionFormat.of(self.attributes).arrays, "offsets", "image_ids", "image_sizes", *index]
         if self.attributes["format"] == EXAMPLES:
             names = [f"region_ids_{layer}" for layer in range(self.attribute("layers"))]
             return ["example_ids", "texts", "images", "image_ids", *names, "annotations", "annotation_offsets"]

@@ -23,8 +23,8 @@ __all__ = ["CHECKSUM_BYTES", "RowLayout", "crc32c"]
 
 CHECKSUM_BYTES = 4
 CHUNK_BYTES = 1 << 18  # what a remote reader fetches for one image: small; a whole number of pages
-# Compressed: 64 rows are about an image, and 2^17 elements give each of the sorted bytes a block of zstd to itself, which
-# makes 2048 float16 features 6 % smaller than chunks of half the size.
+# Compressed: 64 rows are about an image, and 2^17 elements give each kind of their bytes a block of zstd to itself,
+# which makes 2048 float16 features 6 % smaller than chunks of half the size.
 COMPRESSED_ROWS, COMPRESSED_ELEMENTS = 64, 1 << 17
 SHARD_CHUNKS = 512  # 128 MiB a shard: one object in a bucket, one map of the 65,530 a Linux process may hold
 _ABSENT = np.iinfo(np.uint64).max  # marks, in the index, a chunk that is not stored: it is all zeros
@@ -53,9 +53,7 @@ class RowLayout:
     compressed: bool = False
 
     @classmethod
-    def of(
-        cls, dtype: str, *row_shape: int, compressed: bool = False, most: int | None = None
-    ) -> "RowLayout":
+    def of(cls, dtype: str, *row_shape: int, compressed: bool = False, most: int | None = None) -> "RowLayout":
         """The layout in which this library writes.
 
         Args:

@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uniter_data.stores.group import REGIONS, VERSION, write_strings
+from uniter_data.stores.group import INDEX, REGIONS, write_strings
+from uniter_data.stores.image_index import ImageIndex
 from uniter_data.stores.journal import Journal
-from uniter_data.stores.layout import RowLayout
+from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.shards import ShardWriter, write_rows
 
 __all__ = ["RegionWriter"]
@@ -34,9 +36,12 @@ class RegionWriter:
         class_names: of the soft labels, class 0 the background; empty for a store without labels.
         extractor: what made the features, for people.
         attributes: more to keep with the store; JSON.
+        layout: `mapped`, or `compressed` for archives and buckets: at most three quarters of the bytes.
+        precision: of the features: `float16`, or `int8` with a scale a row: half of the bytes.
+        top_labels: how many classes of each soft label to keep, beside the mass of the others; 0 = all.
 
     Raises:
-        ValueError: the store exists already, or was begun with other settings.
+        ValueError: the store exists already, or was begun with other settings, or a setting is none of these.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, RegionWriter(folder + "/regions.zarr", region_dim=2) as writer:
@@ -54,16 +59,23 @@ class RegionWriter:
         class_names: Sequence[str] = (),
         extractor: str = "",
         attributes: dict[str, Any] | None = None,
+        layout: str = "mapped",
+        precision: str = "float16",
+        top_labels: int = 0,
     ) -> None:
-        if region_dim < 1:
-            raise ValueError(f"region_dim: expected at least 1, got {region_dim}")
         self.region_dim = region_dim
         self.num_classes = len(class_names)
+        self.format = RegionFormat(
+            region_dim=region_dim,
+            num_classes=len(class_names),
+            layout=layout,
+            precision=precision,
+            top_labels=top_labels,
+        )
         self._settings = {
             "format": REGIONS,
-            "version": VERSION,
-            "region_dim": region_dim,
-            "num_classes": len(class_names),
+            "version": self.format.version,
+            **asdict(self.format),
             "class_names": list(class_names),
             "extractor": extractor,
             "attributes": attributes or {},
@@ -72,16 +84,10 @@ class RegionWriter:
         self._images: list[list[Any]] = list(self._journal.records())  # [image id, number of regions, width, height]
         self.done: set[str] = {image[0] for image in self._images}
         written = sum(image[1] for image in self._images)
-        layouts = {
-            "features": RowLayout.of("float16", region_dim),
-            "boxes": RowLayout.of("float32", 6),
-            "confidence": RowLayout.of("float32"),
-        }
-        if class_names:
-            layouts["labels"] = RowLayout.of("float16", len(class_names))
         try:
             self._writers = {
-                name: ShardWriter(self._journal.store / name, layout, rows=written) for name, layout in layouts.items()
+                name: ShardWriter(self._journal.store / name, array, rows=written)
+                for name, array in self.format.arrays.items()
             }
         except ValueError:
             self._journal.close()
@@ -113,14 +119,22 @@ class RegionWriter:
             ValueError: naming the image and what is wrong with it.
             OSError: the disk is full; what was written before stays, for another try.
         """
+        self.append_rows(image_id, self._rows(image_id, features, boxes, confidence, labels), size=size)
+
+    def append_rows(self, image_id: str, rows: dict[str, NDArray[Any]], *, size: tuple[int, int]) -> None:
+        """Append an image whose rows are as the store keeps them, by array: see `RegionFormat`.
+
+        Raises:
+            ValueError: the image was appended before, or has no name.
+            OSError: as `append`.
+        """
         if image_id in self.done:
             raise ValueError(f"image {image_id!r} was appended before: image ids must be unique")
         if not image_id:
             raise ValueError("image_id: expected a name, got an empty string")
-        columns = self._columns(image_id, features, boxes, confidence, labels)
         self.done.add(image_id)
-        self._waiting.append(([image_id, len(columns["boxes"]), int(size[0]), int(size[1])], columns))
-        self._waiting_bytes += sum(column.nbytes for column in columns.values())
+        self._waiting.append(([image_id, len(rows["boxes"]), int(size[0]), int(size[1])], rows))
+        self._waiting_bytes += sum(array.nbytes for array in rows.values())
         if len(self._waiting) >= BLOCK_IMAGES or self._waiting_bytes >= BLOCK_BYTES:
             self.flush()
 
@@ -131,7 +145,7 @@ class RegionWriter:
             return
         with self._journal.writing():
             for name, writer in self._writers.items():
-                writer.append(np.concatenate([columns[name] for _, columns in waiting]))
+                writer.append(np.concatenate([rows[name] for _, rows in waiting]))
             images = [image for image, _ in waiting]
             self._journal.append(images)
         self._images += images
@@ -140,7 +154,7 @@ class RegionWriter:
         """Finish the store and move it to its path."""
         self.flush()
         with self._journal.writing():
-            group = self._journal.begin_group(self._settings, keep=self._writers)
+            group = self._journal.begin_group(self._settings | {"indexed": True}, keep=self._writers)
             for name, writer in self._writers.items():
                 writer.layout.create(group, name, writer.rows)
                 writer.finish()
@@ -151,6 +165,9 @@ class RegionWriter:
                 group, folder, "offsets", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
             )
             write_rows(group, folder, "image_sizes", np.array([widths, heights], dtype=np.int32).reshape(2, -1).T)
+            index = ImageIndex.build(ids)
+            for name, values in zip(INDEX, (index.hashes, index.order), strict=True):
+                write_rows(group, folder, name, values)
             return self._journal.publish()
 
     def close(self) -> None:
@@ -171,7 +188,7 @@ class RegionWriter:
         finally:
             self.close()
 
-    def _columns(
+    def _rows(
         self,
         image_id: str,
         features: ArrayLike,
@@ -179,15 +196,16 @@ class RegionWriter:
         confidence: ArrayLike | None,
         labels: ArrayLike | None,
     ) -> dict[str, NDArray[Any]]:
-        """The image's arrays as they are stored, checked."""
+        """The image's rows as they are stored, by array, checked."""
         stored = _numbers(image_id, "boxes", boxes, np.float32, (None, 6))
         count = len(stored)
         if count and (stored.min() < -UNIT_SQUARE or stored.max() > 1 + UNIT_SQUARE):
             raise ValueError(
                 f"image {image_id!r}: boxes must lie in the unit square, got {stored.min()} to {stored.max()}"
             )
-        columns = {
-            "features": _numbers(image_id, "features", features, np.float16, (count, self.region_dim)),
+        rows = self.format.pack_features(
+            _numbers(image_id, "features", features, np.float16, (count, self.region_dim))
+        ) | {
             "boxes": stored,
             "confidence": _numbers(
                 image_id, "confidence", np.ones(count) if confidence is None else confidence, np.float32, (count,)
@@ -199,8 +217,15 @@ class RegionWriter:
                 + ("labels are missing, the store has class names" if labels is None else "labels need class_names")
             )
         if labels is not None:
-            columns["labels"] = _numbers(image_id, "labels", labels, np.float16, (count, self.num_classes))
-        return columns
+            rows |= self._labels(image_id, labels, count)
+        return rows
+
+    def _labels(self, image_id: str, labels: ArrayLike, count: int) -> dict[str, NDArray[Any]]:
+        checked = _numbers(image_id, "labels", labels, np.float16, (count, self.num_classes))
+        try:
+            return self.format.pack_labels(checked)
+        except ValueError as error:
+            raise ValueError(f"image {image_id!r}: {error}") from error
 
 
 def _numbers(

@@ -2,7 +2,6 @@
 
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,7 +69,7 @@ class MappedRows:
         self.index = index
         self.shape = (index.rows, *index.layout.row_shape)
         self.dtype = index.layout.dtype.newbyteorder("=")
-        self._open: OrderedDict[int, Sequence[NDArray[Any]]] = OrderedDict()
+        self._open: OrderedDict[int, list[NDArray[Any]] | NDArray[Any]] = OrderedDict()
 
     def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[Any]:
         """See `Rows.read`."""
@@ -89,7 +88,7 @@ class MappedRows:
                 at += size
         return out
 
-    def _shard(self, shard: int) -> Sequence[NDArray[Any]]:
+    def _shard(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
         """Views of the shard's chunks."""
         chunks = self._open.get(shard)
         if chunks is None:
@@ -98,7 +97,7 @@ class MappedRows:
                 self._open.popitem(last=False)
         return chunks
 
-    def _view_chunks(self, shard: int) -> Sequence[NDArray[Any]]:
+    def _view_chunks(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
         layout = self.index.layout
         starts = self.index.bounds(shard)[:, 0]
         (raw,) = self.index.read(shard, [(0, self.index.size(shard))])

@@ -97,7 +97,10 @@ def _verify_shapes(location: str, format: str) -> Iterator[Finding]:
     if format == EXAMPLES:  # they are looked at with the texts and images that they refer to
         return
     try:
-        (RegionStore if format == REGIONS else TextStore)(location)
+        if format == REGIONS:
+            RegionStore(location).check_index()
+        else:
+            TextStore(location)
     except ValueError as error:
         yield Finding(store=location, problem=str(error))
 
