@@ -53,6 +53,7 @@ class RangeServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self.fault = Handler.drop  # of the connections that are open still
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -80,14 +81,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         return True
 
-    def cut(self, length: int) -> bool:
-        """Promise a body and break off after a byte; True, for the use of faults."""
-        self.send_response(206)
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-        self.wfile.write(b"x")
+    def cut(self) -> bool:
+        """Let the answer break off in the middle of its body; False, for the use of faults."""
         self.close_connection = True
-        return True
+        return False
 
     def drop(self) -> bool:
         """Hang up without an answer; True, for the use of faults."""
@@ -100,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         wanted = self.headers.get("Range", "")
         self.site.requests.append((self.command, self.path, wanted))
+        self.close_connection = False
         time.sleep(self.site.latency)
         if self.site.fault(self):
             return
@@ -122,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         if body:
             with path.open("rb") as file:
                 file.seek(start)
-                self.wfile.write(file.read(stop - start))
+                self.wfile.write(file.read((stop - start) // 2 if self.close_connection else stop - start))
             self.site.sent += stop - start
             if self.site.bandwidth:
                 time.sleep((stop - start) / self.site.bandwidth)

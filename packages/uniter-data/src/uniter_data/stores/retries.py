@@ -59,8 +59,11 @@ async def retrying(request: Callable[[], Awaitable[T]], url: str) -> T:
 
 def _root(error: Exception) -> Exception:
     """The fault itself: fsspec's HTTP calls every failed look at a file FileNotFoundError."""
-    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, Exception) and _status(error) != 404:
-        return error.__cause__
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
+        status = _status(cause)
+        if status not in (None, 404) or (status is None and not isinstance(cause, LASTING)):
+            return cause
     return error
 
 
@@ -76,15 +79,13 @@ def _passes(error: Exception) -> bool:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status that an error carries, as the libraries of HTTP, S3 and GCS name it."""
-    for bearer in (error, error.__cause__):
-        response = getattr(bearer, "response", None)
-        if isinstance(response, Mapping):
-            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        else:
-            found = getattr(bearer, "status", None) or getattr(bearer, "code", None)
-        if isinstance(found, int):
-            return found
-    return None
+    # s3fs puts errors of its own before those of botocore, which know the status
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    if isinstance(response, Mapping):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(error, "status", None) or getattr(error, "code", None)
+    return found if isinstance(found, int) else None
 
 
 def _lacks_credentials(error: Exception) -> bool:
