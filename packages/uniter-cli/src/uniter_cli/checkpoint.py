@@ -1,16 +1,24 @@
-"""Checkpoints of a run: all that the next step depends on, written beside and renamed; the newest whole one found."""
+"""Checkpoints of a run: all that the next step depends on, written beside and renamed; the newest sound one found."""
 
 import json
 import shutil
+import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
-from uniter_cli.errors import RunError, UsageError
+from uniter_cli.engine import seed_dropout
+from uniter_cli.errors import RunError
 from uniter_cli.fit import StepReport
 
 __all__ = ["Position", "newest_checkpoint", "restore", "save"]
+
+POSITION = "position.json"  # written last: a checkpoint without it was cut short
+BLOCK = 1 << 24
 
 
 @dataclass(kw_only=True)
@@ -21,12 +29,16 @@ class Position:
         step: number of the next step.
         streams: position of each `dataset/objective` stream that has been drawn from.
         seconds, units, slots: totals of the steps so far, for the summary.
+        skipped: steps that changed nothing because their loss was not finite.
+        best: the best value so far of the metric that is watched, None before the first.
     """
 
     step: int = 0
     seconds: float = 0.0
     units: int = 0
     slots: int = 0
+    skipped: int = 0
+    best: float | None = None
     streams: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def advance(self, report: StepReport, *, processes: int) -> None:
@@ -36,15 +48,74 @@ class Position:
         self.seconds += report.seconds
         self.units += report.units * processes
         self.slots += report.slots * processes
+        self.skipped += report.skipped
 
 
 def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: int) -> Path:
     """Save model, optimiser, scaler and generator states as `folder/step-N`, and drop all but the newest `keep`.
 
     A checkpoint has its final name only when it is whole: killed at any moment, a run leaves the previous one intact.
+
+    Raises:
+        RunError: there is no room for it; the ones before it are intact.
     """
     final = folder / f"step-{position.step:08d}"
     partial = folder / f".{final.name}.partial"
+    try:
+        _write(accelerator, partial, final, position)
+    except (OSError, RuntimeError, SafetensorError) as error:  # the libraries tell of a full disk in their own ways
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(
+            f"{final} could not be written ({_first_line(error)}): the checkpoints before it are intact; make room, "
+            f"then go on with --resume {folder.parent}"
+        ) from error
+    if accelerator.is_main_process:
+        for old in _whole(folder)[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    return final
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest sound checkpoint, or None where there is none; and what is wrong with newer ones, a line each."""
+    complaints: list[str] = []
+    for candidate in reversed(_whole(folder)):
+        wrong = _damage(candidate)
+        if not wrong:
+            return candidate, complaints
+        complaints.append(f"{candidate}: {wrong}")
+    return None, complaints
+
+
+def restore(accelerator: Accelerator, checkpoint: Path, *, seed: int) -> Position:
+    """Load a checkpoint into what `accelerator` has prepared; the position to go on from.
+
+    With as many processes as saved it, the run goes on bit for bit. With another number, the data go on in the same
+    order and dropout is seeded anew from `seed` and the step.
+
+    Raises:
+        RunError: it cannot be loaded.
+    """
+    saved = _read_position(checkpoint)
+    files, processes = saved.pop("files"), saved.pop("processes")
+    # accelerate only logs when a generator's state is missing: the run would go on with other dropout
+    generators = f"random_states_{accelerator.process_index}.pkl"
+    if processes == accelerator.num_processes and generators not in files:
+        raise RunError(f"{checkpoint / generators} is missing: remove {checkpoint} to resume from the one before")
+    try:
+        accelerator.load_state(str(checkpoint))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise RunError(f"{checkpoint} cannot be read ({error}): remove it to resume from the one before") from error
+    position = Position(**saved)
+    if processes != accelerator.num_processes:
+        seed_dropout(seed, accelerator, step=position.step)
+    return position
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _write(accelerator: Accelerator, partial: Path, final: Path, position: Position) -> None:
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -52,44 +123,53 @@ def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: in
     accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        (partial / "position.json").write_text(json.dumps({"processes": accelerator.num_processes} | asdict(position)))
+        files = {path.relative_to(partial).as_posix(): [path.stat().st_size, _checksum(path)] for path in _in(partial)}
+        saved = {"processes": accelerator.num_processes, "files": files} | asdict(position)
+        (partial / POSITION).write_text(json.dumps(saved))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        for old in _whole(folder)[:-keep]:
-            shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
-    return final
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint, or None where there is none."""
-    whole = _whole(folder)
-    return whole[-1] if whole else None
-
-
-def restore(accelerator: Accelerator, checkpoint: Path) -> Position:
-    """Load a checkpoint into what `accelerator` has prepared; the position to go on from.
-
-    Raises:
-        UsageError: it was saved by another number of processes.
-        RunError: a file is missing or cannot be read.
-    """
-    saved = json.loads((checkpoint / "position.json").read_text())
-    processes = saved.pop("processes")
-    if processes != accelerator.num_processes:
-        raise UsageError(
-            f"{checkpoint} was saved by {processes} processes, this run has {accelerator.num_processes}: start as many"
-        )
-    # accelerate only logs when a generator's state is missing: the run would go on with other dropout
-    generators = checkpoint / f"random_states_{accelerator.process_index}.pkl"
-    if not generators.is_file():
-        raise RunError(f"{generators} is missing: remove {checkpoint} to resume from the one before")
-    try:
-        accelerator.load_state(str(checkpoint))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise RunError(f"{checkpoint} cannot be read ({error}): remove it to resume from the one before") from error
-    return Position(**saved)
 
 
 def _whole(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("step-*") if (path / "position.json").is_file())
+    """Checkpoints that were written to their end, the oldest first."""
+    return sorted(path for path in folder.glob("step-*") if (path / POSITION).is_file())
+
+
+def _damage(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint's files; empty if nothing is."""
+    try:
+        files = _read_position(checkpoint)["files"]
+        for name, (size, checksum) in files.items():
+            path = checkpoint / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size:
+                return f"{name} has {path.stat().st_size} bytes, {size} were written"
+            if _checksum(path) != checksum:
+                return f"{name} is damaged: its checksum is another"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{POSITION} cannot be read ({error})"
+    return ""
+
+
+def _read_position(checkpoint: Path) -> dict[str, Any]:
+    saved: dict[str, Any] = json.loads((checkpoint / POSITION).read_text())
+    return saved
+
+
+def _in(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _checksum(path: Path) -> int:
+    """CRC-32 of a file, read block after block."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -22,6 +22,8 @@ def draw_curves(records: Iterable[dict[str, Any]], path: Path) -> None:
     losses: dict[str, list[tuple[int, float]]] = defaultdict(list)
     accuracies: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for record in records:
+        if record["kind"] == "train" and record["loss"] is None:
+            continue  # it was not finite
         if record["kind"] == "train":
             losses[record["objective"]].append((record["step"] + 1, record["loss"]))
         else:

@@ -19,6 +19,7 @@ from uniter_cli.errors import RunError
 from uniter_cli.loader import Job
 from uniter_cli.optim import learning_rate
 from uniter_cli.recipe import Recipe
+from uniter_cli.stopwatch import Stopwatch
 from uniter_tasks import TaskBatch
 
 __all__ = ["StepReport", "fit"]
@@ -35,10 +36,12 @@ class StepReport:
         dataset, objective: what it trained on.
         loss: the objective's mean over the global batch.
         grad_norm: global norm before clipping.
+        skipped: whether loss or gradient was not finite and the step changed nothing.
         lr: learning rate.
         units: real units of this process's share; `slots` what a padded batch would have held.
-        seconds: wall time of the step; `data_seconds` of it were spent waiting for batches.
-        position: of the stream it drew from.
+        seconds: wall time of the step.
+        spent: seconds of it by part: `data` (waiting for batches), `forward`, `backward`, `update`.
+        stream, position: what it drew from, and where that stands now.
     """
 
     step: int
@@ -46,11 +49,12 @@ class StepReport:
     objective: str
     loss: float
     grad_norm: float
+    skipped: bool
     lr: float
     units: int
     slots: int
     seconds: float
-    data_seconds: float
+    spent: dict[str, float]
     stream: str
     position: dict[str, int]
 
@@ -64,7 +68,8 @@ def fit(
     *,
     first_step: int = 0,
     after_step: Callable[[StepReport], None],
-) -> None:
+    asked_to_stop: Callable[[], bool] = lambda: False,
+) -> bool:
     """Train from `first_step` to the recipe's last step.
 
     Args:
@@ -75,23 +80,34 @@ def fit(
         recipe: steps, schedule and clipping.
         first_step: the step the first batch belongs to.
         after_step: called after every step; saves, measures and logs.
+        asked_to_stop: whether this process was asked to end; all processes end after the same step.
+
+    Returns:
+        Whether the last step was reached.
 
     Raises:
-        RunError: the loss or the gradient is not finite; the message names the pairs.
+        RunError: the loss or the gradient is not finite and the recipe does not skip such steps; the message names
+            the pairs.
     """
     model.train()
     clock = time.perf_counter()
     for step, parts, waited in _steps(batches, first_step, recipe.batch.accumulation):
+        watch = Stopwatch(accelerator.device)
         lr = learning_rate(recipe.optimizer, step, recipe.steps)
         for group in optimizer.param_groups:
             group["lr"] = lr * group["multiplier"]
-        loss = _backward(model, accelerator, parts)
-        # under fp16 the scaler itself skips a step whose scaled gradients overflow
-        norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)
-        if not math.isfinite(loss) or not (accelerator.scaler or bool(torch.isfinite(norm))):
-            raise RunError(_not_finite(loss, float(norm), parts, step))
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        count, stopping = _agree(accelerator, parts, stop=asked_to_stop())
+        loss = _backward(model, accelerator, parts, count, watch)
+        with watch.part("update"):
+            # under fp16 the scaler itself skips a step whose scaled gradients overflow
+            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)
+            finite = math.isfinite(loss) and (accelerator.scaler is not None or bool(torch.isfinite(norm)))
+            if finite:
+                optimizer.step()
+            elif recipe.optimizer.not_finite == "stop":
+                raise RunError(_not_finite(loss, float(norm), parts, step))
+            optimizer.zero_grad(set_to_none=True)
+        spent = {"data": waited} | watch.seconds()
         now = time.perf_counter()
         job, _ = parts[0]
         packed = [batch.packed for _, batch in parts]
@@ -101,17 +117,21 @@ def fit(
             objective=job.objective,
             loss=loss,
             grad_norm=float(norm),
+            skipped=not finite,
             lr=lr,
             units=sum(p.num_units for p in packed),
             slots=sum(p.num_samples * p.max_seqlen for p in packed),
             seconds=now - clock,
-            data_seconds=waited,
+            spent=spent,
             stream=job.stream,
             position=job.position,
         )
         after_step(report)
+        if stopping:
+            return step + 1 == recipe.steps
         model.train()
         clock = time.perf_counter()
+    return True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -130,26 +150,35 @@ def _steps(batches: Iterable[T], first_step: int, accumulation: int) -> Iterator
         step += 1
 
 
-def _backward(model: nn.Module, accelerator: Accelerator, parts: list[tuple[Job, TaskBatch]]) -> float:
+def _agree(accelerator: Accelerator, parts: list[tuple[Job, TaskBatch]], *, stop: bool) -> tuple[float, bool]:
+    """Targets of the global batch, and whether any process was asked to end: one exchange for both."""
+    known = [float(sum(batch.count for _, batch in parts)), float(stop)]
+    if accelerator.num_processes > 1:
+        here = torch.tensor(known, dtype=torch.float64, device=accelerator.device)
+        known = accelerator.reduce(here, reduction="sum").tolist()
+    return known[0], known[1] > 0
+
+
+def _backward(
+    model: nn.Module, accelerator: Accelerator, parts: list[tuple[Job, TaskBatch]], count: float, watch: Stopwatch
+) -> float:
     """Gradients of the mean over the *global* batch; its value.
 
     The sum of every part is divided by the count over all parts and processes, known before the first forward pass; so
     neither accumulation nor the number of processes changes a number. DDP averages over processes: hence the factor.
     """
     world = accelerator.num_processes
-    count = torch.tensor(sum(batch.count for _, batch in parts), dtype=torch.float64, device=accelerator.device)
-    if world > 1:
-        count = accelerator.reduce(count, reduction="sum")
     total = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     for number, (job, batch) in enumerate(parts, start=1):
-        on_device = batch.to(accelerator.device, non_blocking=True)
         with accelerator.no_sync(model) if number < len(parts) else nullcontext():
-            loss = model(job.objective, on_device)
-            accelerator.backward(loss.sum * (world / float(count)))
+            with watch.part("forward"):
+                loss = model(job.objective, batch.to(accelerator.device, non_blocking=True))
+            with watch.part("backward"):
+                accelerator.backward(loss.sum * (world / count))
         total += loss.sum.detach().double()
     if world > 1:
         total = accelerator.reduce(total, reduction="sum")
-    return float(total / count)
+    return float(total) / count
 
 
 def _not_finite(loss: float, norm: float, parts: list[tuple[Job, TaskBatch]], step: int) -> str:

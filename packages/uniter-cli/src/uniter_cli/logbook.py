@@ -81,13 +81,13 @@ class Logbook:
     def _write(self, scale_units: int) -> None:
         window, self._window = self._window, []
         seconds = sum(report.seconds for report in window)
+        last = window[-1]
         shared: dict[str, Any] = {
-            "lr": window[-1].lr,
+            "lr": last.lr,
             "units_per_s": round(scale_units * sum(r.units for r in window) / seconds, 1),
             "utilisation": round(sum(r.units for r in window) / sum(r.slots for r in window), 4),
-            "data_share": round(sum(r.data_seconds for r in window) / seconds, 4),
+            **{f"{part}_share": round(sum(r.spent[part] for r in window) / seconds, 4) for part in last.spent},
         }
-        last = window[-1]
         losses = {f"{r.dataset}/{r.objective}": r.loss for r in window}
         self._directory.log(
             {
@@ -95,8 +95,9 @@ class Logbook:
                 "kind": "train",
                 "dataset": last.dataset,
                 "objective": last.objective,
-                "loss": last.loss,
+                "loss": last.loss if math.isfinite(last.loss) else None,
                 "grad_norm": last.grad_norm if math.isfinite(last.grad_norm) else None,
+                **({"skipped": skipped} if (skipped := sum(r.skipped for r in window)) else {}),
                 **shared,
             }
         )

@@ -11,6 +11,7 @@ import typer
 
 from uniter_cli.commands import ablate, convert, data, demo, ensemble, evaluate, finetune, predict, pretrain, recipes
 from uniter_cli.errors import UsageError
+from uniter_cli.interruption import Interrupted
 
 __all__ = ["app", "run"]
 
@@ -69,6 +70,10 @@ def run() -> None:
             raise
         sys.stderr.write(f"error: {_one_line(error)}\n")
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+            sys.stderr.write(f"{stop}\n")
+        sys.exit(stop.code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)

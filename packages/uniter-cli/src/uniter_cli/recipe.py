@@ -74,6 +74,7 @@ class OptimizerRecipe:
     warmup: float = 0.1  # a fraction of the steps
     clip: float = 5.0  # global gradient norm; 0 = no clipping
     head_multiplier: float = 1.0  # of the learning rate, for the parameters of the heads
+    not_finite: str = "stop"  # where loss or gradient is not finite: "stop" the run, or "skip" the step and count it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,7 @@ class SaveRecipe:
 
     every: int = 1000  # steps between checkpoints
     keep: int = 2
+    best: str = ""  # a validation metric by whose best value a model is kept beside the last; losses are best when low
     log_every: int = 1
 
 
@@ -168,6 +170,7 @@ def _check(recipe: Recipe) -> None:
         "optimizer.warmup": not 0 <= recipe.optimizer.warmup <= 1,
         "optimizer.lr": recipe.optimizer.lr <= 0,
         "optimizer.head_multiplier": recipe.optimizer.head_multiplier < 0,
+        "optimizer.not_finite": recipe.optimizer.not_finite not in ("stop", "skip"),
         "batch.units": recipe.batch.units < 2,
         "batch.accumulation": recipe.batch.accumulation < 1,
         "batch.workers": recipe.batch.workers < 0,

@@ -16,10 +16,13 @@ from torch import nn
 from uniter_cli import checkpoint
 from uniter_cli.curves import draw_curves
 from uniter_cli.display import console
+from uniter_cli.engine import agreed, was_restarted
 from uniter_cli.errors import RunError, UsageError
 from uniter_cli.fit import StepReport, fit
+from uniter_cli.interruption import Interrupted, Interruption
 from uniter_cli.loader import Job
 from uniter_cli.logbook import Logbook
+from uniter_cli.nearest import nearest
 from uniter_cli.optim import build_optimizer
 from uniter_cli.recipe import Recipe
 from uniter_cli.run_directory import RunDirectory, write_text
@@ -27,6 +30,8 @@ from uniter_cli.summary import RunResult, markdown, show
 from uniter_tasks import TaskBatch
 
 __all__ = ["Busy", "Plan", "Work", "run"]
+
+LOW = ("loss", "distance")  # endings of the metrics that are best when low
 
 Busy = Callable[[str], Callable[[int, int], None]]
 """Gives, for a named piece of work, a progress callback `(done, total)`."""
@@ -78,8 +83,8 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
     Raises:
         UsageError, RunError: there is no room, another run is in the way, or a loss is not finite.
     """
-    directory = RunDirectory(out)
-    _check_space(out, work.model, recipe)
+    directory = RunDirectory(Path(agreed(accelerator, str(out))))
+    _check_space(directory.path, work.model, recipe)
     model, optimizer = accelerator.prepare(work.model, build_optimizer(work.model, recipe.optimizer))
     position = _begin(directory, recipe, work.plan, accelerator, resume=resume)
     with Logbook(
@@ -94,6 +99,10 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
             metrics = work.validate(model, logbook.busy)
             if metrics:
                 logbook.measured(step, metrics)
+                _keep_best(recipe, directory, accelerator, work, position, metrics)
+
+        def save() -> None:
+            checkpoint.save(accelerator, directory.checkpoints, position, keep=recipe.save.keep)
 
         def after_step(report: StepReport) -> None:
             position.advance(report, processes=accelerator.num_processes)
@@ -102,11 +111,27 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
             if last or (recipe.validation.every and position.step % recipe.validation.every == 0):
                 validate(report.step)
             if last or position.step % recipe.save.every == 0:
-                checkpoint.save(accelerator, directory.checkpoints, position, keep=recipe.save.keep)
+                save()
 
         if position.step == 0:
             validate(-1)
-        fit(model, optimizer, accelerator, work.loader(), recipe, first_step=position.step, after_step=after_step)
+        with Interruption() as interruption:
+            finished = fit(
+                model,
+                optimizer,
+                accelerator,
+                work.loader(),
+                recipe,
+                first_step=position.step,
+                after_step=after_step,
+                asked_to_stop=lambda: interruption.asked,
+            )
+        if not finished:
+            save()
+            raise Interrupted(
+                f"stopped after step {position.step} of {recipe.steps}: go on with --resume {directory.path}",
+                interruption.code,
+            )
         result = _finish(recipe, directory, accelerator, work, position, logbook)
     if accelerator.is_main_process:
         show(result, recipe, console)
@@ -136,6 +161,7 @@ def _finish(
         baselines=work.baselines(),
         test=test,
         seconds=position.seconds,
+        skipped=position.skipped,
         units=position.units,
         utilisation=position.units / max(position.slots, 1),
         parameters=sum(parameter.numel() for parameter in work.model.parameters()),
@@ -153,21 +179,57 @@ def _begin(
     directory: RunDirectory, recipe: Recipe, plan: Plan, accelerator: Accelerator, *, resume: bool
 ) -> checkpoint.Position:
     """A new directory, or the position of the newest checkpoint of an old one."""
-    if not resume:
+    if not resume and not agreed(accelerator, _goes_on(directory, recipe)):
         if accelerator.is_main_process:
             directory.begin(recipe)
         accelerator.wait_for_everyone()
         return checkpoint.Position()
-    newest = checkpoint.newest_checkpoint(directory.checkpoints)
-    position = checkpoint.restore(accelerator, newest) if newest else checkpoint.Position()
+    newest, damaged = checkpoint.newest_checkpoint(directory.checkpoints)
+    position = checkpoint.restore(accelerator, newest, seed=recipe.seed) if newest else checkpoint.Position()
     if position.step >= recipe.steps and directory.results.exists():
         raise UsageError(f"{directory.path} is finished: see {directory.summary}")
     plan.seek(position.step, position.streams)
     if accelerator.is_main_process:
         directory.rewind(position.step)
+        for complaint in damaged:
+            console.print(f"not used: {complaint}", highlight=False)
         console.print(f"resuming {directory.path} at step {position.step} of {recipe.steps}", highlight=False)
     accelerator.wait_for_everyone()
     return position
+
+
+def _goes_on(directory: RunDirectory, recipe: Recipe) -> bool:
+    """Whether torchrun started the run's processes again, after one of them died."""
+    return was_restarted() and directory.recipe.is_file() and directory.resume() == recipe
+
+
+def _keep_best(
+    recipe: Recipe,
+    directory: RunDirectory,
+    accelerator: Accelerator,
+    work: Work,
+    position: checkpoint.Position,
+    metrics: Mapping[str, float],
+) -> None:
+    """Save the model where the metric that is watched was never better.
+
+    Raises:
+        UsageError: there is no such metric; before the first step.
+    """
+    name = recipe.save.best
+    if not name:
+        return
+    if name not in metrics:
+        raise UsageError(f"save.best {name!r} is no metric of the validation: {nearest(name, metrics)}")
+    value = metrics[name]
+    if position.best is not None and (value >= position.best if name.endswith(LOW) else value <= position.best):
+        return
+    position.best = value
+    if accelerator.is_main_process:
+        work.save(directory.best)
+        write_text(
+            directory.path / "best.json", json.dumps({"metric": name, "value": value, "step": position.step}) + "\n"
+        )
 
 
 def _check_space(out: Path, model: nn.Module, recipe: Recipe) -> None:

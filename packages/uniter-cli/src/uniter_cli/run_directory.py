@@ -45,6 +45,7 @@ class RunDirectory:
     tensorboard = property(lambda self: self.path / "tensorboard")
     checkpoints = property(lambda self: self.path / "checkpoints")
     model = property(lambda self: self.path / "model")
+    best = property(lambda self: self.path / "best")
     summary = property(lambda self: self.path / "summary.md")
     curves = property(lambda self: self.path / "curves.png")
     results = property(lambda self: self.path / "results.json")

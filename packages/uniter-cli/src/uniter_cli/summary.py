@@ -20,6 +20,7 @@ class RunResult:
         baselines: what always giving the most frequent answer would reach, by the same names.
         test: metrics of the test split; empty where there is none.
         seconds: of training, without generation, validation and test.
+        skipped: steps that changed nothing because their loss was not finite.
         units: real units trained on, over all processes.
         utilisation: share of a padded batch that would have been real units.
         parameters: of the model.
@@ -31,6 +32,7 @@ class RunResult:
     baselines: dict[str, float]
     test: dict[str, float]
     seconds: float
+    skipped: int
     units: int
     utilisation: float
     parameters: int
@@ -103,10 +105,12 @@ def _ordered(metrics: Mapping[str, float], *, details: bool) -> list[str]:
 
 def _line(result: RunResult, recipe: Recipe) -> str:
     rate = result.units / result.seconds if result.seconds else 0.0
+    skipped = f" ({result.skipped} steps skipped, not finite)" if result.skipped else ""
     return (
-        f"{recipe.steps:,} steps in {_duration(result.seconds)}: {result.units:,} real units at {rate:,.0f} a second "
-        f"(a padded batch would have been {result.utilisation:.0%} full); {result.parameters / 1e6:.2f} M parameters; "
-        f"peak memory {result.peak_memory / 2**20:,.0f} MiB."
+        f"{recipe.steps:,} steps{skipped} in {_duration(result.seconds)}: "
+        f"{result.units:,} real units at {rate:,.0f} a second "
+        f"(a padded batch would have been {result.utilisation:.0%} full); "
+        f"{result.parameters / 1e6:.2f} M parameters; peak memory {result.peak_memory / 2**20:,.0f} MiB."
     )
 
 

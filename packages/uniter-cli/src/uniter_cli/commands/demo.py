@@ -1,10 +1,11 @@
 """`uniter demo`: from nothing to a pre-trained model, on generated scenes, in minutes on a CPU."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from uniter_cli.commands.new_directory import new_directory
 
 __all__ = ["demo"]
 
@@ -22,7 +23,7 @@ def demo(
     from uniter_data.preview import draw_preview
 
     recipe = resolve("quickstart", flags={"steps": steps, "seed": seed})
-    directory = out or Path("runs") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    directory = out or new_directory("demo")
     pretrain(recipe, directory)
     sheet = directory / "scenes.png"
     draw_preview(open_sources(recipe.data).any, sheet)

@@ -1,12 +1,12 @@
 """`uniter finetune`: from the command line to a recipe, from the recipe to a run on a downstream task."""
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uniter_cli.commands.new_directory import new_directory
 from uniter_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def finetune(
         "model.init": init,
     }
     resolved = resolve_task(task, name=recipe, data=data, settings=settings, flags=flags)
-    run(resolved, out or Path("runs") / f"{task}-{datetime.now():%Y%m%d-%H%M%S}")
+    run(resolved, out or new_directory(task))
 
 
 def resolve_task(

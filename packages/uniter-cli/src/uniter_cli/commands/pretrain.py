@@ -1,11 +1,11 @@
 """`uniter pretrain`: from the command line to a recipe, from the recipe to a run."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uniter_cli.commands.new_directory import new_directory
 from uniter_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def pretrain(
         return
     flags = {"steps": steps, "seed": seed, "batch.units": units, "precision": precision, "model.init": init}
     resolved = resolve(recipe, tasks=tasks, data=data, settings=settings, flags=flags)
-    run(resolved, out or Path("runs") / f"{resolved.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    run(resolved, out or new_directory(resolved.name))
 
 
 def resolve(
