@@ -2,23 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-from uniter_data.stores.cache import BlockCache, block_cache
+from uniter_data.stores.cache import block_cache
+from uniter_data.stores.readings import BlockReading, RangeReading, Version
 from uniter_data.stores.redaction import check_url, redact
 from uniter_data.stores.retries import retrying
 
 __all__ = ["RemoteSource"]
 
+T = TypeVar("T")
+
 REQUESTS = 32  # of one reading under way at once
-SPAN_BYTES = 8 << 20  # of neighbouring blocks that one request fetches
 STAMPS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "Last-Modified", "updated", "created")
 # as long as the user's own configuration of fsspec says nothing else
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -30,19 +31,6 @@ EXTRAS = {"http": "http", "https": "http", "s3": "s3", "gs": "gcs", "gcs": "gcs"
 # Filesystems that a process opened are never let go: a forked child that dropped its parent's would close the
 # connections that the parent is reading from.
 _KEPT: dict[int, AsyncFileSystem] = {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Version:
-    """An object as it was found.
-
-    Attributes:
-        size: in bytes.
-        stamp: what tells this content from another; empty where the server says nothing that could.
-    """
-
-    size: int
-    stamp: str
 
 
 class RemoteSource:
@@ -57,7 +45,8 @@ class RemoteSource:
 
     def __init__(self, location: str) -> None:
         self.location = check_url(location.rstrip("/"))
-        self._versions: dict[str, _Version] = {}
+        self._scheme = self.location.partition("://")[0]
+        self._versions: dict[str, Version] = {}
         self._process = 0
         self._open()
 
@@ -66,75 +55,77 @@ class RemoteSource:
 
     def size(self, name: str) -> int:
         """See `ByteSource.size`."""
-        return self._version(name).size
+        return self._find([name])[name].size
 
     def exists(self, name: str) -> bool:
         """Whether there is an object of this name, or a folder where the store has such, that may be read."""
         try:
-            self._run(self._info(name))
+            self._run(lambda: self._info(name))
         except (FileNotFoundError, PermissionError):
             return False
         return True
 
     def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
-        """See `ByteSource.read`.
+        """See `ByteSource.read` and `read_many`."""
+        return self.read_many({name: ranges})[name]
+
+    def read_many(self, wanted: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, list[memoryview]]:
+        """See `ByteSource.read_many`.
 
         Raises:
             FileNotFoundError, PermissionError: as they say.
-            ValueError: the object is shorter.
-            OSError: a fault outlasted all tries, or the object changed meanwhile; the message names URL and cause.
+            ValueError: an object is shorter.
+            OSError: a fault outlasted all tries, or an object changed meanwhile; the message names URL and cause.
         """
-        version = self._version(name)
-        for start, stop in ranges:
-            if not 0 <= start <= stop <= version.size:
-                raise ValueError(
-                    f"{self._url(name)} is cut short: it has {version.size} bytes, bytes {start} to {stop} are wanted"
-                )
-        cache = block_cache() if version.stamp and self._kept else None
-        if cache is None:
-            return [memoryview(raw) for raw in self._fetch(name, ranges)]
-        return self._read_blocks(name, ranges, version, cache)
+        versions = self._find(wanted)
+        # what lies in this process's memory needs no copy on its disk
+        cache = None if self._scheme == "memory" else block_cache()
+        readings: dict[str, BlockReading | RangeReading] = {}
+        for name, ranges in wanted.items():
+            version = versions[name]
+            for start, stop in ranges:
+                if not 0 <= start <= stop <= version.size:
+                    raise ValueError(
+                        f"{version.url} is cut short: it has {version.size} bytes, bytes {start} to {stop} are wanted"
+                    )
+            readings[name] = BlockReading(version, ranges, cache) if cache and version.stamp else RangeReading(ranges)
+        self._fetch(readings)
+        return {name: reading.cut() for name, reading in readings.items()}
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _read_blocks(
-        self, name: str, ranges: Sequence[tuple[int, int]], version: _Version, cache: BlockCache
-    ) -> list[memoryview]:
-        """Cut the ranges out of whole blocks, of which those that the cache lacks are fetched and kept."""
-        size = cache.block_bytes
-        key = f"{self._url(name)}\n{version.size}\n{version.stamp}"
-        wanted = sorted({block for start, stop in ranges for block in _blocks(start, stop, size)})
-        blocks: dict[int, memoryview] = {}
-        for block in wanted:
-            found = cache.get(key, block, min(size, version.size - block * size))
-            if found is not None:
-                blocks[block] = found
-        missing = [block for block in wanted if block not in blocks]
-        if missing:
-            spans = list(_spans(missing, SPAN_BYTES // size))
-            fetched = self._fetch(name, [(first * size, min(stop * size, version.size)) for first, stop in spans])
-            for (first, stop), raw in zip(spans, fetched, strict=True):
-                for block in range(first, stop):
-                    piece = raw[(block - first) * size : (block - first + 1) * size]
-                    cache.put(key, block, piece)
-                    blocks[block] = memoryview(piece)
-        return [_cut(blocks, start, stop, size) for start, stop in ranges]
+    def _find(self, names: Iterable[str]) -> dict[str, Version]:
+        """The objects as this process first found them."""
+        new = [name for name in names if name not in self._versions]
+        self._versions.update(zip(new, self._look(new), strict=True))
+        return self._versions
 
-    def _fetch(self, name: str, ranges: Iterable[tuple[int, int]]) -> list[bytes]:
-        """Fetch ranges of an object that must still be what it was when this process first looked at it."""
-        fetched: list[bytes] = self._run(self._gather(name, list(ranges)))
-        if self._look(name) != self._versions[name]:
-            raise OSError(f"{self._url(name)} changed while it was being read: open the data set anew")
-        return fetched
+    def _look(self, names: Sequence[str]) -> list[Version]:
+        """The objects as they are now."""
+        found = self._together([partial(self._info, name) for name in names])
+        return [_version(info, self._url(name)) for name, info in zip(names, found, strict=True)]
 
-    async def _gather(self, name: str, ranges: list[tuple[int, int]]) -> list[bytes]:
-        gate = asyncio.Semaphore(self._requests)
+    def _fetch(self, readings: Mapping[str, BlockReading | RangeReading]) -> None:
+        """Fetch what the readings lack, of objects that must still be what this process first found."""
+        lacking = [(name, span) for name, reading in readings.items() for span in reading.lacking]
+        fetched = self._together([partial(self._range, name, *span) for name, span in lacking])
+        names = list(dict.fromkeys(name for name, _ in lacking))
+        for name, version in zip(names, self._look(names), strict=True):
+            if version != self._versions[name]:
+                raise OSError(f"{version.url} changed while it was being read: open the data set anew")
+        for (name, span), raw in zip(lacking, fetched, strict=True):
+            readings[name].add(span, raw)
 
-        async def fetch(start: int, stop: int) -> bytes:
-            async with gate:
-                return await retrying(partial(self._request, name, start, stop), self._url(name))
+    def _together(self, requests: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """The answers to requests that are under way at once; the first that fails ends all."""
+        return self._run(lambda: _gather(requests, self._requests)) if requests else []
 
-        return await asyncio.gather(*(fetch(start, stop) for start, stop in ranges))
+    async def _info(self, name: str) -> dict[str, Any]:
+        info: dict[str, Any] = await retrying(lambda: self._filesystem._info(self._path(name)), self._url(name))
+        return info
+
+    async def _range(self, name: str, start: int, stop: int) -> bytes:
+        return await retrying(partial(self._request, name, start, stop), self._url(name))
 
     async def _request(self, name: str, start: int, stop: int) -> bytes:
         if start == stop:
@@ -146,48 +137,28 @@ class RemoteSource:
             raise ValueError("the server sends whole objects where ranges are asked for: use one that serves ranges")
         raise ConnectionError(f"{len(raw)} bytes came of {stop - start}")
 
-    def _version(self, name: str) -> _Version:
-        """The object as this process first found it."""
-        if name not in self._versions:
-            self._versions[name] = self._look(name)
-        return self._versions[name]
-
-    def _look(self, name: str) -> _Version:
-        info = self._run(self._info(name))
-        if info.get("type") == "directory":
-            raise FileNotFoundError(f"{self._url(name)} is a folder")
-        if info.get("size") is None:
-            raise OSError(f"{self._url(name)} cannot be read: the server does not tell its size")
-        stamp = " ".join(f"{stamp}={info[stamp]}" for stamp in STAMPS if info.get(stamp))
-        return _Version(size=int(info["size"]), stamp=stamp)
-
-    async def _info(self, name: str) -> dict[str, Any]:
-        info: dict[str, Any] = await retrying(lambda: self._filesystem._info(self._path(name)), self._url(name))
-        return info
-
-    def _run(self, coroutine: Any) -> Any:
+    def _run(self, start: Callable[[], Awaitable[T]]) -> T:
         """Run on fsspec's event loop, that of this process."""
         self._open()
-        return sync(self._filesystem.loop, lambda: coroutine)
+        answer: T = sync(self._filesystem.loop, start)
+        return answer
 
     def _open(self) -> None:
         """Open connections unless this process has: those of a parent cannot be used after a fork."""
         if self._process == os.getpid():
             return
-        scheme = self.location.partition("://")[0]
-        configured = fsspec.config.conf.get(scheme, {})
-        options = {key: value for key, value in OPTIONS.get(scheme, {}).items() if key not in configured}
-        # listings would go stale; the option also keeps this instance apart from any that the user has opened
+        configured = fsspec.config.conf.get(self._scheme, {})
+        options = {key: value for key, value in OPTIONS.get(self._scheme, {}).items() if key not in configured}
         try:
+            # listings would go stale; the option also keeps this instance apart from any that the user has opened
             filesystem, self._root = fsspec.url_to_fs(self.location, use_listings_cache=False, **options)
         except (ImportError, ValueError) as error:
-            extra = f': pip install "uniter-data[{EXTRAS[scheme]}]"' if scheme in EXTRAS else ""
+            extra = f': pip install "uniter-data[{EXTRAS[self._scheme]}]"' if self._scheme in EXTRAS else ""
             raise ValueError(f"{self.location} cannot be opened ({redact(str(error))}){extra}") from None
         if hasattr(filesystem, "retries"):
             filesystem.retries = 1
         # a library that knows no concurrency is not known to bear it either
         self._requests = REQUESTS if filesystem.async_impl else 1
-        self._kept = scheme != "memory"
         self._filesystem = filesystem if filesystem.async_impl else AsyncFileSystemWrapper(filesystem)
         _KEPT[id(self._filesystem)] = self._filesystem
         self._process = os.getpid()
@@ -199,28 +170,26 @@ class RemoteSource:
         return f"{self.location}/{name}" if name else self.location
 
 
-def _blocks(start: int, stop: int, size: int) -> range:
-    """Numbers of the blocks that a range touches."""
-    return range(start // size, -(-stop // size) if start < stop else start // size)
+async def _gather(requests: Sequence[Callable[[], Awaitable[T]]], most: int) -> list[T]:
+    gate = asyncio.Semaphore(most)
+
+    async def one(request: Callable[[], Awaitable[T]]) -> T:
+        async with gate:
+            return await request()
+
+    tasks = [asyncio.ensure_future(one(request)) for request in requests]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
-def _spans(blocks: list[int], most: int) -> Iterable[tuple[int, int]]:
-    """Runs of neighbours among sorted numbers, none of more than `most`.
-
-    >>> list(_spans([3, 4, 5, 6, 9], 3))
-    [(3, 6), (6, 7), (9, 10)]
-    """
-    first = previous = blocks[0]
-    for block in blocks[1:]:
-        if block != previous + 1 or block - first >= most:
-            yield first, previous + 1
-            first = block
-        previous = block
-    yield first, previous + 1
-
-
-def _cut(blocks: dict[int, memoryview], start: int, stop: int, size: int) -> memoryview:
-    """Bytes of an object from its blocks; copied only where they lie in several."""
-    touched = _blocks(start, stop, size)
-    pieces = blocks[touched[0]] if len(touched) == 1 else memoryview(b"".join(blocks[block] for block in touched))
-    return pieces[start - touched.start * size : stop - touched.start * size]
+def _version(info: Mapping[str, Any], url: str) -> Version:
+    """An object from what fsspec says of it."""
+    if info.get("type") == "directory":
+        raise FileNotFoundError(f"{url} is a folder")
+    if info.get("size") is None:
+        raise OSError(f"{url} cannot be read: the server does not tell its size")
+    stamp = " ".join(f"{stamp}={info[stamp]}" for stamp in STAMPS if info.get(stamp))
+    return Version(url=url, size=int(info["size"]), stamp=stamp)

@@ -2,7 +2,7 @@
 
 import mmap
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,9 @@ class ByteSource(Protocol):
             ValueError: it is shorter.
         """
 
+    def read_many(self, wanted: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, list[memoryview]]:
+        """Ranges of several files, fetched together; see `read`."""
+
 
 class LocalSource:
     """The files below a folder of this machine, mapped into memory.
@@ -65,6 +68,10 @@ class LocalSource:
                     f"bytes {start} to {stop} are wanted"
                 )
         return [whole[start:stop] for start, stop in ranges]
+
+    def read_many(self, wanted: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, list[memoryview]]:
+        """See `ByteSource.read_many`."""
+        return {name: self.read(name, ranges) for name, ranges in wanted.items()}
 
     def _map(self, name: str) -> memoryview:
         whole = self._open.get(name)
