@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from uniter_cli.group_batches import GroupBatches, GroupPlan, random_negatives
+from uniter_cli.group_batches import GroupBatches, GroupPlan, group_negatives
 from uniter_cli.recipe import NegativesRecipe
 from uniter_data import PairDataset
 from uniter_tasks.downstream import HARD, TaskSettings
@@ -53,7 +53,7 @@ def test_batches_show_no_text_with_its_own_image_twice(tiny_scenes, every):
     """What the model gets, against the data set: the positive first, then other images, then other texts."""
     dataset = PairDataset.open(tiny_scenes / "captions", "train")
     recipe = NegativesRecipe(images=2, texts=1, every=every, pool=4, keep=2)
-    negatives = random_negatives(dataset, recipe)
+    negatives = group_negatives(dataset, recipe)
     plan = GroupPlan(dataset, negatives, steps=6, units=900, seed=3, hard_every=every)
     batches = GroupBatches(dataset, negatives, TaskSettings(vocabulary=dataset.vocabulary), keep=2)
     jobs = list(plan)
@@ -87,7 +87,7 @@ def test_batches_show_no_text_with_its_own_image_twice(tiny_scenes, every):
 
 def test_a_plan_goes_on_where_it_was_left(tiny_scenes):
     dataset = PairDataset.open(tiny_scenes / "captions", "train")
-    negatives = random_negatives(dataset, NegativesRecipe(every=3, pool=4, keep=2))
+    negatives = group_negatives(dataset, NegativesRecipe(every=3, pool=4, keep=2))
 
     def plan() -> GroupPlan:
         return GroupPlan(dataset, negatives, steps=12, units=900, seed=3, hard_every=3)

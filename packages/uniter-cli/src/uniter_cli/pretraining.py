@@ -52,7 +52,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
     work = Work(
         model=model,
         plan=plan,
-        loader=lambda: batch_loader(
+        loader=lambda directory, busy: batch_loader(
             PairBatches(sources.train, settings),
             plan,
             workers=recipe.batch.workers,

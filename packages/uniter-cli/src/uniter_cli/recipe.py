@@ -106,13 +106,21 @@ class NegativesRecipe:
 
     On every `every`-th step, each true pair is scored with `pool` random images and `pool` random texts, and trained
     with the `keep` hardest of either; on the other steps, with `images` and `texts` random ones.
+
+    Or, as in the paper: before every `mine_every`-th step, beginning with the first, each text of the training set is
+    scored with `mine_images` random images, and the `mine_keep` hardest images of each text and texts of each image
+    are kept; every step shows `hard` of either beside the random ones.
     """
 
     images: int = 1  # other images for a text: negative_size of the released run without hard negatives
     texts: int = 1  # other texts for an image
     every: int = 0  # steps; 0 = never, 1 = on every step as the released runs do
-    pool: int = 399  # negative_size of the released runs with hard negatives; the paper draws 128
-    keep: int = 31  # hard_neg_size of the released runs; the paper keeps 20
+    pool: int = 399  # negative_size of the released runs with hard negatives; drawn anew for each step
+    keep: int = 31  # hard_neg_size of the released runs
+    mine_every: int = 0  # steps; 0 = never; N of A.2: 4,000 for COCO, 2,500 for Flickr30k
+    mine_images: int = 128  # A.2
+    mine_keep: int = 20  # A.2
+    hard: int = 1  # A.2: two hard negatives for a pair, one of either side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +187,10 @@ def _check(recipe: Recipe) -> None:
         "negatives.every": recipe.negatives.every < 0,
         "negatives.pool": recipe.negatives.pool < 1,
         "negatives.keep": not 1 <= recipe.negatives.keep <= recipe.negatives.pool,
+        "negatives.mine_every": recipe.negatives.mine_every < 0,
+        "negatives.mine_images": recipe.negatives.mine_images < 1,
+        "negatives.mine_keep": not 1 <= recipe.negatives.mine_keep <= recipe.negatives.mine_images,
+        "negatives.hard": not 1 <= recipe.negatives.hard <= recipe.negatives.mine_keep,
         "validation.every": recipe.validation.every < 0,
         "save.every": recipe.save.every < 1,
         "save.keep": recipe.save.keep < 1,
@@ -193,6 +205,11 @@ def _check(recipe: Recipe) -> None:
             for part in key.split("."):
                 value = getattr(value, part)
             raise UsageError(f"recipe {recipe.name}: {key} = {value!r} is out of range")
+    if recipe.negatives.every and recipe.negatives.mine_every:
+        raise UsageError(
+            f"recipe {recipe.name}: negatives.every and negatives.mine_every are both on: hard negatives are drawn "
+            "from pools or mined, set one of the two to 0"
+        )
     for stage in recipe.stages:
         for name in stage.data:
             if name not in recipe.data:

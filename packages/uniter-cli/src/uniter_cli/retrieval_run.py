@@ -1,5 +1,6 @@
 """What a fine-tuning run on retrieval does: groups to rank, recall on a gallery that is scored each with each."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,14 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from uniter_cli.group_batches import GroupBatches, GroupPlan, random_negatives
-from uniter_cli.loader import batch_loader
+from uniter_cli.group_batches import GroupBatches, GroupPlan, group_negatives
+from uniter_cli.loader import Job, batch_loader
+from uniter_cli.mining import Miner
 from uniter_cli.recipe import Recipe
 from uniter_cli.retrieval_sources import PairGallery, PairSources
 from uniter_cli.run import Busy, Work
+from uniter_cli.run_directory import RunDirectory
+from uniter_tasks import TaskBatch
 from uniter_tasks.downstream import DownstreamModel
 from uniter_tasks.grid import grid_blocks, match_scorer, score_blocks, share
 from uniter_tasks.metrics import RetrievalScore, score_retrieval
@@ -25,9 +29,9 @@ def retrieval_work(recipe: Recipe, accelerator: Accelerator, sources: PairSource
     """What the course of a run calls. Validation and test use a drawn gallery of `validation.pairs` pairs at most.
 
     Raises:
-        ValueError: a batch is too small for a group, or the data set for so many negatives.
+        UsageError, ValueError: a batch is too small for a group, or the data set for so many negatives.
     """
-    negatives = random_negatives(sources.train, recipe.negatives)
+    negatives = group_negatives(sources.train, recipe.negatives)
     plan = GroupPlan(
         sources.train,
         negatives,
@@ -35,15 +39,31 @@ def retrieval_work(recipe: Recipe, accelerator: Accelerator, sources: PairSource
         units=recipe.batch.units,
         seed=recipe.seed,
         hard_every=recipe.negatives.every,
+        mine_every=recipe.negatives.mine_every,
         accumulation=recipe.batch.accumulation,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
+    miner = Miner(recipe, accelerator, sources.train, model) if recipe.negatives.mine_every else None
     galleries = {
         split: PairGallery.of(dataset, pairs=recipe.validation.pairs)
         for split, dataset in (("val", sources.val), ("test", sources.test))
         if dataset is not None
     }
+
+    def batches(directory: RunDirectory, busy: Busy) -> Iterator[tuple[Job, TaskBatch]]:
+        """One stretch after the other: what is mined before it holds for all of it."""
+        loader = batch_loader(
+            GroupBatches(sources.train, negatives, model.settings, keep=recipe.negatives.keep),
+            plan,
+            workers=recipe.batch.workers,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+        while plan.first_step < recipe.steps:
+            if miner:
+                plan.renew(miner.table(directory.mined, plan.first_step, busy("mining")))
+            yield from loader  # its workers start anew, and with what was mined
+            plan.go_on()
 
     def measured(split: str, busy: Busy) -> dict[str, float]:
         if split not in galleries:
@@ -56,12 +76,7 @@ def retrieval_work(recipe: Recipe, accelerator: Accelerator, sources: PairSource
     return Work(
         model=model,
         plan=plan,
-        loader=lambda: batch_loader(
-            GroupBatches(sources.train, negatives, model.settings, keep=recipe.negatives.keep),
-            plan,
-            workers=recipe.batch.workers,
-            pin_memory=accelerator.device.type == "cuda",
-        ),
+        loader=batches,
         validate=lambda prepared, busy: measured("val", busy),
         baselines=lambda: _chance(galleries["val"]) if "val" in galleries else {},
         test=lambda busy: measured("test", busy),

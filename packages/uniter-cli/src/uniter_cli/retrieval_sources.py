@@ -18,7 +18,7 @@ from uniter_data import PairDataset, dataset_splits
 from uniter_data.scenes.annotations import TASK_DATA, ensure_task_data
 from uniter_tasks.downstream import Task
 
-__all__ = ["PairGallery", "PairSources", "locate_pairs", "open_pair_sources"]
+__all__ = ["PairGallery", "PairSources", "image_samples", "locate_pairs", "open_pair_sources", "text_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +115,25 @@ class PairGallery:
 
     def texts(self, rows: slice) -> list[Sample]:
         """Samples that have only words."""
-        features, boxes = torch.empty(0, self.dataset.region_dim), torch.empty(0, 7)
-        return [
-            Sample(token_ids=words, region_features=features, region_boxes=boxes)
-            for words in self.dataset.token_ids(self.rows[rows])
-        ]
+        return text_samples(self.dataset, self.rows[rows])
 
     def images(self, columns: slice) -> list[Sample]:
         """Samples that have only regions."""
-        words = torch.empty(0, dtype=torch.int64)
-        return [
-            Sample(token_ids=words, region_features=image.features, region_boxes=image.boxes)
-            for image in self.dataset.images(self.image_rows[columns])
-        ]
+        return image_samples(self.dataset, self.image_rows[columns])
+
+
+def text_samples(dataset: PairDataset, indices: NDArray[np.int64]) -> list[Sample]:
+    """Some texts as samples that have only words."""
+    features, boxes = torch.empty(0, dataset.region_dim), torch.empty(0, 7)
+    return [
+        Sample(token_ids=words, region_features=features, region_boxes=boxes) for words in dataset.token_ids(indices)
+    ]
+
+
+def image_samples(dataset: PairDataset, rows: NDArray[np.int64]) -> list[Sample]:
+    """Some images as samples that have only regions."""
+    words = torch.empty(0, dtype=torch.int64)
+    return [
+        Sample(token_ids=words, region_features=image.features, region_boxes=image.boxes)
+        for image in dataset.images(rows)
+    ]

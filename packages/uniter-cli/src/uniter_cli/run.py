@@ -51,7 +51,8 @@ class Work:
     Attributes:
         model: to be trained; called as `model(name, batch)`, returns a `Loss`.
         plan: what is trained on, in which order.
-        loader: opens the stream of this process's micro-batches, from where the plan stands.
+        loader: opens the stream of this process's micro-batches, from where the plan stands; it may keep in the run's
+            directory what it finds between two batches, and show that it is busy.
         validate: the prepared model → metrics of the validation split; empty where there is none.
         baselines: what constant answers reach, by the same names.
         test: metrics of the test split, looked at once; empty where there is none.
@@ -60,7 +61,7 @@ class Work:
 
     model: nn.Module
     plan: Plan
-    loader: Callable[[], Iterable[tuple[Job, TaskBatch]]]
+    loader: Callable[[RunDirectory, Busy], Iterable[tuple[Job, TaskBatch]]]
     validate: Callable[[nn.Module, Busy], dict[str, float]]
     baselines: Callable[[], dict[str, float]]
     test: Callable[[Busy], dict[str, float]]
@@ -120,7 +121,7 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
                 model,
                 optimizer,
                 accelerator,
-                work.loader(),
+                work.loader(directory, logbook.busy),
                 recipe,
                 first_step=position.step,
                 after_step=after_step,

@@ -44,6 +44,7 @@ class RunDirectory:
     metrics = property(lambda self: self.path / "metrics.jsonl")
     tensorboard = property(lambda self: self.path / "tensorboard")
     checkpoints = property(lambda self: self.path / "checkpoints")
+    mined = property(lambda self: self.path / "mined")
     model = property(lambda self: self.path / "model")
     best = property(lambda self: self.path / "best")
     summary = property(lambda self: self.path / "summary.md")
@@ -92,8 +93,8 @@ class RunDirectory:
         return found
 
     def rewind(self, step: int) -> None:
-        """Forget the metrics of step `step` and later: the resumed run writes them again."""
-        kept = [record for record in self.records() if record["step"] < step]
+        """Forget the metrics of step `step` and later: the resumed run writes them again. At 0, all that there are."""
+        kept = [record for record in self.records() if step and record["step"] < step]
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 

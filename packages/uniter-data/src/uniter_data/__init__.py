@@ -1,6 +1,8 @@
 """Zarr stores of region features and text, importers, and batches by real units for UNITER."""
 
 from uniter_data.batches import Batch, UnitBatches
+from uniter_data.mined_negatives import MinedNegatives
+from uniter_data.mining import HardTable, ScoredPairs, candidate_pairs
 from uniter_data.mixture import Stage, TaskMixture
 from uniter_data.negatives import Negatives, RandomNegatives
 from uniter_data.pairs import PairDataset
@@ -29,13 +31,16 @@ __all__ = [
     "DatasetInfo",
     "Encoding",
     "Finding",
+    "HardTable",
     "Manifest",
+    "MinedNegatives",
     "Negatives",
     "PairDataset",
     "RandomNegatives",
     "RegionRecord",
     "RegionStore",
     "RegionWriter",
+    "ScoredPairs",
     "Split",
     "SplitInfo",
     "Stage",
@@ -44,6 +49,7 @@ __all__ = [
     "TextWriter",
     "Tokenizer",
     "UnitBatches",
+    "candidate_pairs",
     "dataset_splits",
     "info",
     "read_manifest",

@@ -1,11 +1,12 @@
 """Groups for ranking: for each text with its image, other images for the text and other texts for the image.
 
 All are of other groups of the data set, each candidate as likely as the others, no candidate twice; which ones is a
-pure function of the pair's key, and so of (seed, epoch, index).
+pure function of the pair's key, and so of (seed, epoch, index). `mined_negatives` puts hard ones beside them.
 """
 
 # T texts, B pairs, I other images, K other texts, C candidates
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,9 +18,9 @@ from uniter_core import uniforms
 from uniter_data.batches import Pairs
 from uniter_data.partners import Partners
 
-__all__ = ["Negatives", "RandomNegatives"]
+__all__ = ["Negatives", "RandomNegatives", "drawn_in_parts", "group_units"]
 
-AT_ONCE = 1 << 22  # candidates in memory while an epoch's groups are counted
+AT_ONCE = 1 << 22  # candidates in memory while those of every pair are drawn
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,23 +84,54 @@ class RandomNegatives:
         units = (1 + images) * words + images * regions.max() + (1 + texts) * regions + texts * words.max()
         return int(units.max())
 
+    @property
+    def width(self) -> int:
+        """Numbers drawn for each text."""
+        return self._images.width + self._texts.width
+
     def units(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """(T,) words and regions of every pair's group, by the keys (T,) of the pairs."""
-        images, texts = self._counts
-        words, regions = self._dataset.text_lengths, self._shown
-        found = (1 + images) * words + (1 + texts) * regions
-        step = max(1, AT_ONCE // (self._images.width + self._texts.width))
-        for start in range(0, len(words), step):
-            part = np.arange(start, min(start + step, len(words)))
-            drawn = self.draw(part, keys[part])
-            found[part] += _largest_sum(self._dataset.region_lengths[drawn.image_rows], images)
-            found[part] += _largest_sum(words[drawn.texts], texts)
-        return found
+        return group_units(self._dataset, drawn_in_parts(self.draw, keys, width=self.width), most=self._counted)
 
     @property
     def _counts(self) -> tuple[int, int]:
         most = self._counted or max(self._images.count, self._texts.count)
         return min(self._images.count, most), min(self._texts.count, most)
+
+
+def drawn_in_parts(
+    draw: Callable[[NDArray[np.int64], NDArray[np.int64]], Negatives], keys: NDArray[np.int64], *, width: int
+) -> Iterator[tuple[NDArray[np.int64], Negatives]]:
+    """Some texts after the other, so many that memory stays flat, with their negatives, until all T had theirs.
+
+    Args:
+        draw: indices (B,) and keys (B,) → the negatives.
+        keys: (T,) of every pair.
+        width: numbers in memory for each text.
+    """
+    step = max(1, AT_ONCE // width)
+    for start in range(0, len(keys), step):
+        part = np.arange(start, min(start + step, len(keys)))
+        yield part, draw(part, keys[part])
+
+
+def group_units(
+    dataset: Pairs, parts: Iterable[tuple[NDArray[np.int64], Negatives]], *, most: int = 0
+) -> NDArray[np.int64]:
+    """(T,) words and regions of every pair's group.
+
+    Args:
+        dataset: the pairs.
+        parts: as `drawn_in_parts` gives them.
+        most: of a pair's other images and of its other texts, how many are counted, the largest; 0 = all.
+    """
+    words, regions = dataset.text_lengths, dataset.region_lengths[dataset.image_rows]
+    found = words + regions
+    for part, drawn in parts:
+        images, texts = (min(most or each.shape[1], each.shape[1]) for each in (drawn.image_rows, drawn.texts))
+        found[part] += images * words[part] + _largest_sum(dataset.region_lengths[drawn.image_rows], images)
+        found[part] += texts * regions[part] + _largest_sum(words[drawn.texts], texts)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,11 @@ T texts, I images.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 __all__ = ["Block", "grid_blocks", "share"]
+
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ def grid_blocks(texts: int, images: int, *, height: int, width: int) -> list[Blo
     ]
 
 
-def share(blocks: Sequence[Block], *, rank: int, world_size: int) -> list[Block]:
+def share(blocks: Sequence[B], *, rank: int, world_size: int) -> list[B]:
     """One process's blocks: a run of neighbours, so that it reads each of its images once.
 
     >>> blocks = grid_blocks(5, 1, height=1, width=1)

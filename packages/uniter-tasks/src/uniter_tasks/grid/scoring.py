@@ -1,6 +1,6 @@
-"""Scores of every text with every image of a block; each text and each image is embedded once, whatever it meets.
+"""Scores of texts with images, every one with every one or some; each is embedded once, whatever it meets.
 
-T texts, I images, B pairs of a batch, W words, R regions, N units, H hidden.
+T texts, I images, P pairs to score, B pairs of a batch, W words, R regions, N units, H hidden.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from uniter_tasks.downstream.model import DownstreamModel
 from uniter_tasks.inference import evaluating, unit_groups
 from uniter_tasks.pretraining import PretrainingModel
 
-__all__ = ["Embedded", "MatchScorer", "match_scorer", "score_block", "score_grid"]
+__all__ = ["Embedded", "MatchScorer", "match_scorer", "score_block", "score_grid", "score_pairs"]
 
 # What a head's logits (B, …) say of a match. The matching head's log-odds rank as its probability, without saturating.
 HEADS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -85,7 +85,7 @@ def score_block(
     units: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.float32]:
-    """Every text with every image, in batches of near-constant units, pairs of like length together.
+    """Every text with every image.
 
     Args:
         scorer: the model.
@@ -97,21 +97,48 @@ def score_block(
     Returns:
         (T, I) float32: row = text, column = image.
     """
-    lengths = np.add.outer(texts.lengths, images.lengths).ravel()
+    shape = len(texts.lengths), len(images.lengths)
+    rows, columns = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    return score_pairs(scorer, texts, images, rows, columns, units=units, progress=progress).reshape(shape)
+
+
+def score_pairs(
+    scorer: MatchScorer,
+    texts: Embedded,
+    images: Embedded,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    *,
+    units: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """Some texts with some images, in batches of near-constant units, pairs of like length together.
+
+    Args:
+        scorer: the model.
+        texts: T texts.
+        images: I images.
+        rows, columns: (P,) the text and the image of each pair.
+        units: words and regions of a batch at most, or one pair where it has more.
+        progress: called with batches done and their number.
+
+    Returns:
+        (P,) float32.
+    """
+    lengths = texts.lengths[rows] + images.lengths[columns]
     order = np.argsort(lengths, kind="stable")
     groups = unit_groups(lengths[order].tolist(), units)
-    shape = len(texts.lengths), len(images.lengths)
     with evaluating(scorer.model) as device:
         table = torch.cat([texts.units, images.units])
         scores = torch.empty(len(lengths), dtype=torch.float32, device=device)
         for done, group in enumerate(groups, start=1):
             pairs = order[group]
-            rows = _unit_rows(pairs // shape[1], pairs % shape[1], texts.lengths, images.lengths)
+            places = _unit_rows(rows[pairs], columns[pairs], texts.lengths, images.lengths)
             segments = segment(lengths[pairs].tolist()).each(lambda tensor: tensor.to(device))
-            first = scorer.encoder.transform_first(table.index_select(0, rows.to(device)), segments)
+            first = scorer.encoder.transform_first(table.index_select(0, places.to(device)), segments)
             scores[torch.from_numpy(pairs).to(device)] = scorer.head(scorer.encoder.pool_first(first)).float()
             progress(done, len(groups))
-    return cast(NDArray[np.float32], scores.cpu().numpy().reshape(shape))
+    return cast(NDArray[np.float32], scores.cpu().numpy())
 
 
 def score_grid(
