@@ -2,20 +2,17 @@
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
 ARGUMENTS = [
     "--tasks", "mlm,itm,mrc-kl,mrfr,wra",
-    "--steps", "60",
     "--units", "200",
-    "--set", "save.every=7",
+    "--set", "save.every=4",
     "--set", "validation.every=25",
     "--set", "model.config.hidden_dropout=0.1",
     "--set", "model.config.attention_dropout=0.1",
@@ -33,55 +30,70 @@ def validations(run: Path) -> list[dict[str, object]]:
     return [record for record in records if record["kind"] == "validation"]
 
 
-def kill_at(step: int, command: list[str], run: Path, environment: dict[str, str]) -> None:
-    """Start the command and kill it with SIGKILL once it has logged `step`."""
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+def killed(start: list[str], run: Path, *, kills: int, seed: int, saves: int = 3) -> str:
+    """Kill the run so often, at random moments and in saves, and let it end; what it was killed at."""
+    job = {
+        "start": ["pretrain", *start, "--out", str(run)],
+        "resume": ["pretrain", "--resume", str(run)],
+        "run": str(run),
+        "kills": kills,
+        "seed": seed,
+        "saves": saves,
+    }
+    done = subprocess.run(
+        [sys.executable, str(KILLED_RUNS)],
+        input=json.dumps(job),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    metrics = run / "metrics.jsonl"
-    try:
-        for _ in range(6000):
-            if process.poll() is not None:
-                pytest.fail(f"the run ended with {process.returncode} before it was killed")
-            if metrics.exists() and f'"step": {step}, "kind": "train"' in metrics.read_text():
-                break
-            time.sleep(0.02)
-        else:
-            pytest.fail(f"step {step} was not reached")
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    if done.returncode:
+        pytest.fail(f"{done.stdout}\n{done.stderr[-4000:]}")
+    return done.stdout
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_killed_and_resumed_equals_undisturbed(workers, tiny_scenes, uniter, tmp_path):
-    data = ["--data", str(tiny_scenes / "captions"), "--data", str(tiny_scenes / "snaps")]
-    arguments = [*ARGUMENTS, *data, "--set", f"batch.workers={workers}"]
-    uniter("pretrain", *arguments, "--out", tmp_path / "whole")
-    killed = tmp_path / "killed"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    start = [sys.executable, "-m", "uniter_cli", "pretrain", *arguments, "--out", str(killed)]
-    go_on = [sys.executable, "-m", "uniter_cli", "pretrain", "--resume", str(killed)]
-    where = random.Random(workers)
-    kill_at(where.randrange(8, 25), start, killed, environment)
-    kill_at(where.randrange(30, 55), go_on, killed, environment)
-    uniter("pretrain", "--resume", killed)
-    assert losses(killed) == losses(tmp_path / "whole")
-    assert validations(killed) == validations(tmp_path / "whole")
+def check_killed_equals_undisturbed(arguments, uniter, folder, *, kills, seed):
+    uniter("pretrain", *arguments, "--out", folder / "whole")
+    said = killed(arguments, folder / "killed", kills=kills, seed=seed)
+    assert said.count("kill ") == kills
+    assert "in a save" in said
+    assert losses(folder / "killed") == losses(folder / "whole")
+    assert validations(folder / "killed") == validations(folder / "whole")
     for name in ("results.json", "summary.md", "curves.png", "model/model.safetensors"):
-        assert (killed / name).is_file(), name
-    saved = [folder / "model" / "model.safetensors" for folder in (killed, tmp_path / "whole")]
+        assert (folder / "killed" / name).is_file(), name
+    saved = [folder / run / "model" / "model.safetensors" for run in ("killed", "whole")]
     assert saved[0].read_bytes() == saved[1].read_bytes()
+    assert not list((folder / "killed" / "checkpoints").glob(".*")), "nothing half-written is left"
+
+
+@pytest.mark.parametrize(("workers", "accumulation", "kills"), [(0, 1, 12), (2, 2, 8)])
+def test_killed_twenty_times_and_resumed_equals_undisturbed(
+    workers, accumulation, kills, tiny_scenes, uniter, tmp_path
+):
+    arguments = [
+        *ARGUMENTS, "--steps", str(10 * kills), "--data", str(tiny_scenes / "captions"),
+        "--data", str(tiny_scenes / "snaps"), "--set", f"batch.workers={workers}",
+        "--set", f"batch.accumulation={accumulation}",
+    ]  # fmt: skip
+    check_killed_equals_undisturbed(arguments, uniter, tmp_path, kills=kills, seed=workers)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_a_hundred_times(workers, tiny_scenes, uniter, tmp_path):
+    arguments = [
+        *ARGUMENTS, "--steps", "800", "--data", str(tiny_scenes / "captions"), "--data", str(tiny_scenes / "snaps"),
+        "--set", f"batch.workers={workers}",
+    ]  # fmt: skip
+    check_killed_equals_undisturbed(arguments, uniter, tmp_path, kills=50, seed=100 + workers)
 
 
 def test_killed_before_the_first_checkpoint_starts_again(tiny_scenes, uniter, tmp_path):
-    run = tmp_path / "run"
     arguments = ["--steps", "30", "--units", "200", "--set", "save.every=25", "--data", str(tiny_scenes / "captions")]
-    start = [sys.executable, "-m", "uniter_cli", "pretrain", *arguments, "--out", str(run)]
-    kill_at(5, start, run, os.environ | {"OMP_NUM_THREADS": "1"})
-    uniter("pretrain", "--resume", run)
+    killed(arguments, tmp_path / "run", kills=1, seed=1, saves=2**30)
     uniter("pretrain", *arguments, "--out", tmp_path / "whole")
-    assert losses(run) == losses(tmp_path / "whole")
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
 def test_resuming_a_finished_or_missing_run_says_so(tiny_scenes, uniter, tmp_path):

@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, set_seed
+from torch.distributed import PrefixStore, TCPStore
 
 from uniter_cli.errors import RunError
 from uniter_core import key_of
@@ -74,10 +75,10 @@ def _join_again() -> None:
     """Form the process group of a restart: torchrun's store still holds the addresses of the group that died."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return
-    store = torch.distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
     torch.distributed.init_process_group(
         "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo",
-        store=torch.distributed.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store),
+        store=PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store),
         rank=int(os.environ["RANK"]),
         world_size=int(os.environ["WORLD_SIZE"]),
     )
