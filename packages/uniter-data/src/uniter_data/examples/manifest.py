@@ -10,6 +10,7 @@ from uniter_core import Vocabulary
 from uniter_data.stores.group import EXAMPLES
 from uniter_data.stores.locations import is_remote, join, locate, read_text
 from uniter_data.stores.manifest import write_text
+from uniter_data.stores.redaction import refuse_secrets
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["TaskManifest", "TaskSplit", "place_of", "read_task_manifest", "task_splits", "write_task_manifest"]
@@ -59,7 +60,11 @@ class TaskManifest:
 
 
 def write_task_manifest(directory: Path, manifest: TaskManifest, tokenizer: Tokenizer) -> None:
-    """Write dataset.json and tokenizer.json."""
+    """Write dataset.json and tokenizer.json.
+
+    Raises:
+        ValueError: a URL holds a password or a token.
+    """
     raw = {
         "format": EXAMPLES,
         "version": VERSION,
@@ -71,8 +76,9 @@ def write_task_manifest(directory: Path, manifest: TaskManifest, tokenizer: Toke
         "settings": manifest.settings,
         "splits": {name: asdict(split) for name, split in manifest.splits.items()},
     }
+    text = refuse_secrets(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", f"{directory}/dataset.json")
     write_text(directory / "tokenizer.json", tokenizer.json)
-    write_text(directory / "dataset.json", json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
+    write_text(directory / "dataset.json", text)
 
 
 def read_task_manifest(directory: str | Path) -> TaskManifest:

@@ -28,11 +28,13 @@ def is_remote(location: str) -> bool:
 
 
 def join(location: str, *parts: str) -> str:
-    """A location below (or, by `..`, beside) another.
+    """A location below (or, by `..`, beside) another; a part that is a URL stands for itself.
 
     >>> join("s3://bucket/captions", "../regions/train.zarr")
     's3://bucket/regions/train.zarr'
     """
+    if parts and is_remote(parts[-1]):
+        return check_url(parts[-1])
     scheme, separator, path = location.rpartition("://")
     return scheme + separator + posixpath.normpath(posixpath.join(path, *parts))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from uniter_core import Vocabulary
 from uniter_data.stores.locations import join, locate, read_text
+from uniter_data.stores.redaction import refuse_secrets
 from uniter_data.stores.text_store import TextStore
 from uniter_data.tokenizer import Tokenizer
 
@@ -76,7 +77,7 @@ def write_dataset(
         The directory.
 
     Raises:
-        ValueError: a text store is missing or was written with another tokenizer.
+        ValueError: a text store is missing or was written with another tokenizer, or a URL holds a password or token.
     """
     folder = Path(directory)
     if not splits:
@@ -97,8 +98,9 @@ def write_dataset(
         "vocabulary": tokenizer.vocabulary.to_dict(),
         "splits": {split: asdict(stores) for split, stores in complete.items()},
     }
+    text = refuse_secrets(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", f"{folder}/dataset.json")
     write_text(folder / "tokenizer.json", tokenizer.json)
-    write_text(folder / "dataset.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "dataset.json", text)
     return folder
 
 

@@ -4,17 +4,20 @@ import re
 
 __all__ = ["check_url", "redact", "refuse_secrets"]
 
-PASSWORD = re.compile(r"(\w://)[^/\s@'\"<>]+@")
+USER = re.compile(r"(\w://)[^/\s@'\"<>]+@")
 QUERY = re.compile(r"(\w://[^\s?'\"<>]*\?)[^\s'\"<>)\]]+")
+# over HTTP a name alone may be a token; elsewhere, as in sftp://name@host, it is but a name
+PASSWORD = re.compile(r"https?://[^/\s@'\"<>]+@|\w://[^/\s@:'\"<>]*:[^/\s@'\"<>]*@")
+TOKEN = re.compile(r"\w://[^\s'\"<>]*[?&][\w-]*(auth|credential|key|pass|secret|sig|token)[\w-]*=", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """A message without what URLs in it may say in confidence.
 
     >>> redact("GET https://me:secret@host/a?token=abc: 403")
-    'GET https://***@host/a?***'
+    'GET https://***@host/a?*** 403'
     """
-    return QUERY.sub(r"\1***", PASSWORD.sub(r"\1***@", text))
+    return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
 
 
 def check_url(url: str) -> str:
@@ -32,12 +35,15 @@ def check_url(url: str) -> str:
 
 
 def refuse_secrets(text: str, what: str) -> str:
-    """Text to be kept in a file for others.
+    """Text that is to be kept in a file for others.
+
+    Args:
+        text: of the file.
+        what: name of the file, for the message.
 
     Raises:
-        ValueError: a URL in it names a user and password.
+        ValueError: a URL in it holds a password, or a query with a token or a signature.
     """
-    found = PASSWORD.search(text)
-    if found:
-        raise ValueError(f"{what}: must hold no URL with a user and password, got {redact(found.group())}")
+    if PASSWORD.search(text) or TOKEN.search(text):
+        raise ValueError(f"{what}: a URL in it holds a password or a token: name the place without it")
     return text
