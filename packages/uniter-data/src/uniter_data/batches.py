@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uniter_core import key_of, permutation, uniforms, unit_keys
 from uniter_data.partners import Partners
+from uniter_data.shuffling import BlockShuffle
 
 __all__ = ["Batch", "Pairs", "Sizes", "UnitBatches"]
 
@@ -86,6 +87,8 @@ class UnitBatches:
         mismatch_probability: share of the pairs that show an image of another group.
         parts: arrays that a batch is divided into, one a process and accumulation step; none is ever empty.
         sizes: units of what is shown for each pair; None = the pair's own.
+        shuffle_block: images of a block of neighbours, for a local order (`BlockShuffle`), in which the mismatched
+            images are neighbours as well; 0 = all pairs are shuffled with all.
 
     Raises:
         ValueError: `units` may be too few for a pair in every part, or there is no image to mismatch with.
@@ -100,11 +103,14 @@ class UnitBatches:
         mismatch_probability: float = 0.0,
         parts: int = 1,
         sizes: Sizes | None = None,
+        shuffle_block: int = 0,
     ) -> None:
         if not 0 <= mismatch_probability <= 1:
             raise ValueError(f"mismatch_probability: expected 0 to 1, got {mismatch_probability}")
         if parts < 1:
             raise ValueError(f"parts: expected at least 1, got {parts}")
+        if shuffle_block < 0:
+            raise ValueError(f"shuffle_block: expected 0 or a number of images, got {shuffle_block}")
         if sizes and mismatch_probability:
             raise ValueError("sizes: expected none where pairs are mismatched")
         largest = sizes.largest if sizes else _largest_pair(dataset, mismatched=mismatch_probability > 0)
@@ -120,6 +126,7 @@ class UnitBatches:
         self._parts = parts
         self._sizes = sizes
         self._partners = Partners.of(dataset.image_rows, dataset.groups) if mismatch_probability else None
+        self._blocks = BlockShuffle.of(dataset.image_rows, dataset.groups, shuffle_block) if shuffle_block else None
         self._epoch_number = 0
         self._pair = 0  # of the epoch's order, the next to be shown
         self._epoch = lru_cache(maxsize=2)(self._draw_epoch)
@@ -181,10 +188,15 @@ class UnitBatches:
         count = len(data.text_lengths)
         keys = unit_keys(torch.tensor([key_of(self._seed, "pairs", number)]), torch.tensor([count]))
         rows, matched = data.image_rows, np.ones(count, dtype=np.bool_)
+        order_key = key_of(self._seed, "order", number)
+        places = self._blocks.places(order_key, keys.numpy()) if self._blocks else None
         if self._partners:
             matched = uniforms(keys, "mismatched").numpy() >= self._mismatch
-            rows = np.where(matched, rows, self._partners.choose(uniforms(keys, "partner").numpy()))
-        order = permutation(key_of(self._seed, "order", number), count).numpy()
+            partners = self._partners.choose(uniforms(keys, "partner").numpy())
+            if self._blocks and places is not None:
+                partners = self._blocks.partners(order_key, keys.numpy(), places, partners)
+            rows = np.where(matched, rows, partners)
+        order = permutation(order_key, count).numpy() if places is None else places.argsort(kind="stable")
         units = self._sizes.units(keys.numpy()) if self._sizes else data.text_lengths + data.region_lengths[rows]
         return _Pairs(
             texts=order, image_rows=rows[order], matched=matched[order], keys=keys.numpy()[order], units=units[order]
