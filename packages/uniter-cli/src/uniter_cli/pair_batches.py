@@ -8,6 +8,7 @@ from torch.utils.data import Dataset, Sampler
 from uniter_cli.loader import Job, job_of
 from uniter_core import key_of
 from uniter_data import Batch, PairDataset, TaskMixture, UnitBatches
+from uniter_data.shuffling import default_block
 from uniter_tasks import ObjectiveSettings, TaskBatch, objective
 
 __all__ = ["PairBatches", "TrainingPlan", "mismatch_probability", "validation_jobs"]
@@ -23,6 +24,7 @@ class TrainingPlan(Sampler[Job]):
         units: real units of a global batch.
         seed: of all draws.
         accumulation: micro-batches a process runs in a step.
+        shuffle_block: of the order of each data set, as in `UnitBatches`; -1 = by where its regions lie.
         rank, world_size: which share of the global batch is this process's.
     """
 
@@ -35,6 +37,7 @@ class TrainingPlan(Sampler[Job]):
         units: int,
         seed: int,
         accumulation: int = 1,
+        shuffle_block: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -48,6 +51,7 @@ class TrainingPlan(Sampler[Job]):
                 seed=key_of(seed, dataset, name),
                 mismatch_probability=mismatch_probability(name, settings),
                 parts=accumulation * world_size,
+                shuffle_block=default_block(datasets[dataset].regions.location) if shuffle_block < 0 else shuffle_block,
             )
             for dataset, name in mixture.pairs
         }

@@ -46,6 +46,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
         units=recipe.batch.units,
         seed=recipe.seed,
         accumulation=recipe.batch.accumulation,
+        shuffle_block=recipe.batch.shuffle_block,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )

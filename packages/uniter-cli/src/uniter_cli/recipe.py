@@ -59,7 +59,9 @@ class BatchRecipe:
 
     units: int = 1024  # of one optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # parts a process runs one after another in a step
+    parallel: str = "ddp"  # of several processes: each has a copy of the model ("ddp") or a share of it ("fsdp")
     workers: int = 0  # loader processes of each process; the numbers of the run do not depend on it
+    shuffle_block: int = -1  # of pre-training, images: see docs/data/remote.md; 0 = shuffle all; -1 = 256 if remote, else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +183,9 @@ def _check(recipe: Recipe) -> None:
         "optimizer.not_finite": recipe.optimizer.not_finite not in ("stop", "skip"),
         "batch.units": recipe.batch.units < 2,
         "batch.accumulation": recipe.batch.accumulation < 1,
+        "batch.parallel": recipe.batch.parallel not in ("ddp", "fsdp"),
         "batch.workers": recipe.batch.workers < 0,
+        "batch.shuffle_block": recipe.batch.shuffle_block < -1,
         "negatives.images": min(recipe.negatives.images, recipe.negatives.images + recipe.negatives.texts - 1) < 0,
         "negatives.texts": recipe.negatives.texts < 0,
         "negatives.every": recipe.negatives.every < 0,
