@@ -61,7 +61,7 @@ class BatchRecipe:
     accumulation: int = 1  # parts a process runs one after another in a step
     parallel: str = "ddp"  # of several processes: each has a copy of the model ("ddp") or a share of it ("fsdp")
     workers: int = 0  # loader processes of each process; the numbers of the run do not depend on it
-    shuffle_block: int = -1  # of pre-training, images: see docs/data/remote.md; 0 = shuffle all; -1 = 256 if remote, else 0
+    shuffle_block: int = -1  # images of a block, in pre-training; 0 = shuffle all with all; -1 = 256 if remote, else 0
 
 
 @dataclass(frozen=True, kw_only=True)
