@@ -20,6 +20,7 @@ from uniter_data.stores import (
     dataset_splits,
     info,
     read_manifest,
+    repack,
     verify,
     write_dataset,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "dataset_splits",
     "info",
     "read_manifest",
+    "repack",
     "verify",
     "write_dataset",
 ]

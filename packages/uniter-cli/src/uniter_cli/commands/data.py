@@ -6,35 +6,17 @@ from typing import Annotated
 import typer
 
 from uniter_cli.commands import imports
+from uniter_cli.commands.extract import extract
+from uniter_cli.commands.repack import add_repack
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Import, extract, look at and check data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(imports.app, name="import")
+app.command("extract")(extract)
+add_repack(app)
 
 DataSet = Annotated[str, typer.Argument(help="A data set's directory, or scenes:NAME for a generated one.")]
-
-
-@app.command()
-def extract(
-    directory: Annotated[Path, typer.Argument(help="An imported data set whose regions have boxes but no features.")],
-    model: Annotated[str, typer.Option("--model", help="Any timm model's name.")] = "resnet18",
-    weights: Annotated[
-        str, typer.Option("--weights", help="hub (pretrained), random, or a file: .safetensors, .pt.")
-    ] = "hub",
-    seed: Annotated[int, typer.Option("--seed", help="Of random weights.")] = 0,
-    batch: Annotated[int, typer.Option("--batch", help="Pictures at once; a GPU wants more.")] = 8,
-    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, …; default the fastest there is.")] = None,
-) -> None:
-    """Region features of the pictures: a timm backbone and RoIAlign over the data set's boxes; goes on after a stop."""
-    from uniter_cli.display import progress_bars
-    from uniter_data.extract import extract_regions
-
-    with progress_bars() as progress:
-        report = extract_regions(
-            directory, model=model, weights=weights, seed=seed, batch=batch, device=device, progress=progress
-        )
-    typer.echo(report)
 
 
 @app.command()

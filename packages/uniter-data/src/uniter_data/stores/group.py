@@ -13,7 +13,7 @@ from zarr.codecs import Crc32cCodec
 from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.rows import Rows, open_rows
-from uniter_data.stores.zarr_source import open_array
+from uniter_data.stores.strings import read_strings
 
 __all__ = [
     "EXAMPLES",
@@ -113,7 +113,7 @@ class StoredGroup:
 
     def strings(self, name: str) -> NDArray[Any]:
         """A whole array of strings, of dtype StringDType."""
-        return self._read(name, lambda: np.asarray(open_array(join(self.location, name))[:]))
+        return self._read(name, lambda: read_strings(join(self.location, name)))
 
     def _read(self, name: str, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from uniter_data.stores.locations import join, locate
 from uniter_data.stores.manifest import Manifest, open_texts, read_manifest
+from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.region_store import RegionStore
 
 __all__ = ["DatasetInfo", "SplitInfo", "info"]
@@ -47,6 +48,7 @@ class DatasetInfo:
         manifest: its description.
         splits: by name.
         region_dim: feature width; 0 if no region store can be opened.
+        format: how the regions are kept; None if no region store can be opened.
         class_names: of the soft labels.
         extractor: what made the features.
     """
@@ -55,6 +57,7 @@ class DatasetInfo:
     manifest: Manifest
     splits: dict[str, SplitInfo]
     region_dim: int
+    format: RegionFormat | None
     class_names: tuple[str, ...]
     extractor: str
 
@@ -67,9 +70,14 @@ class DatasetInfo:
         yield f"  source      {manifest.source or 'not stated'}"
         yield f"  licence     {manifest.licence or 'not stated'}"
         yield f"  vocabulary  {vocabulary.size:,} word pieces, {vocabulary.digest[:12]}"
-        if self.region_dim:
-            yield f"  features    {self.region_dim} wide, float16, from {self.extractor or 'an unknown extractor'}"
-            yield f"  labels      {len(self.class_names)} classes" if self.class_names else "  labels      none"
+        if self.format:
+            form, kept = self.format, self.format.top_labels
+            yield (
+                f"  features    {self.region_dim} wide, {form.precision}, {form.layout}, "
+                f"from {self.extractor or 'an unknown extractor'}"
+            )
+            labels = f"{len(self.class_names)} classes" if self.class_names else "none"
+            yield f"  labels      {labels}" + (f", the likeliest {kept} of each region" if kept else "")
         for name, split in self.splits.items():
             regions = "no regions" if split.regions is None else f"{split.regions:.1f} regions each"
             yield (
@@ -102,6 +110,7 @@ def info(directory: str | Path) -> DatasetInfo:
         manifest=manifest,
         splits=splits,
         region_dim=store.region_dim if store else 0,
+        format=store.format if store else None,
         class_names=store.class_names if store else (),
         extractor=store.attributes.get("extractor", "") if store else "",
     )

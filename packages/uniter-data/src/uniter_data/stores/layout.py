@@ -19,13 +19,14 @@ from zarr.codecs import Crc32cCodec
 
 from uniter_data.stores import compression
 
-__all__ = ["CHECKSUM_BYTES", "RowLayout", "crc32c"]
+__all__ = ["CHECKSUM_BYTES", "RowLayout", "is_sealed"]
 
 CHECKSUM_BYTES = 4
 CHUNK_BYTES = 1 << 18  # what a remote reader fetches for one image: small; a whole number of pages
-# Compressed: 64 rows are about an image, and 2^17 elements give each kind of their bytes a block of zstd to itself,
-# which makes 2048 float16 features 6 % smaller than chunks of half the size.
-COMPRESSED_ROWS, COMPRESSED_ELEMENTS = 64, 1 << 17
+# Of a compressed chunk: about an image. Of 2048 float16 features, 64 rows take 3 % fewer bytes, but an image, which has
+# 10 to 100 rows and begins anywhere, then costs a sixth more; 32 rows take 3 % more bytes, and an image costs 5 % less.
+COMPRESSED_ROWS = 48
+COMPRESSED_ELEMENTS = COMPRESSED_ROWS << 11
 SHARD_CHUNKS = 512  # 128 MiB a shard: one object in a bucket, one map of the 65,530 a Linux process may hold
 _ABSENT = np.iinfo(np.uint64).max  # marks, in the index, a chunk that is not stored: it is all zeros
 _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -174,7 +175,7 @@ class RowLayout:
         Raises:
             ValueError: the file was cut short or its index damaged.
         """
-        if len(raw) == self.index_bytes and _is_sealed(raw):
+        if len(raw) == self.index_bytes and is_sealed(raw):
             entries = np.frombuffer(raw[:-CHECKSUM_BYTES], "<u8").reshape(-1, 2)
             present = entries[:, 0] != _ABSENT
             offsets, lengths = entries[present].T
@@ -208,7 +209,7 @@ class RowLayout:
         """
         if not self.compressed and len(stored) != self.chunk_bytes:
             raise ValueError(f"it has {len(stored)} bytes, expected {self.chunk_bytes}")
-        if self.checksum and not _is_sealed(stored):
+        if self.checksum and not is_sealed(stored):
             raise ValueError("its bytes differ from their checksum")
 
     def decode(self, stored: memoryview, space: NDArray[Any]) -> NDArray[Any]:
@@ -245,18 +246,13 @@ class RowLayout:
         )
 
 
-def crc32c(data: memoryview) -> int:
-    """CRC-32C of some bytes."""
-    return int(google_crc32c.value(np.frombuffer(data, np.uint8)))
+def is_sealed(raw: memoryview) -> bool:
+    """Whether bytes end with the CRC-32C of those before them."""
+    return _checksum(raw[:-CHECKSUM_BYTES]) == raw[-CHECKSUM_BYTES:]
 
 
 def _checksum(data: memoryview) -> bytes:
-    return crc32c(data).to_bytes(CHECKSUM_BYTES, "little")
-
-
-def _is_sealed(raw: memoryview) -> bool:
-    """Whether bytes are followed by their checksum."""
-    return _checksum(raw[:-CHECKSUM_BYTES]) == raw[-CHECKSUM_BYTES:]
+    return int(google_crc32c.value(np.frombuffer(data, np.uint8))).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def _sealed(raw: bytes) -> bytes:

@@ -4,7 +4,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +106,18 @@ class RegionStore:
         features, boxes = self.features.read(starts, stops), geometry(self.boxes.read(starts, stops))
         confidence = self.confidence.read(starts, stops)
         labels = self.labels.read(starts, stops) if self.labels else None
-        cuts = [0, *np.cumsum(stops - starts).tolist()]
-        return [
-            RegionRecord(
-                features=features[first:last],
-                boxes=boxes[first:last],
-                labels=None if labels is None else labels[first:last],
-                confidence=confidence[first:last],
+        records, last = [], 0
+        for length in (stops - starts).tolist():
+            first, last = last, last + length
+            records.append(
+                RegionRecord(
+                    features=features[first:last],
+                    boxes=boxes[first:last],
+                    labels=None if labels is None else labels[first:last],
+                    confidence=confidence[first:last],
+                )
             )
-            for first, last in pairwise(cuts)
-        ]
+        return records
 
     def open_rows(self, name: str) -> Rows:
         """An array of the store as it is kept; see `RegionFormat`."""
@@ -173,4 +174,7 @@ def geometry(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     >>> geometry(np.array([[0, 0, 0.5, 0.5, 0.5, 0.5]], dtype=np.float32))[0, 6].item()
     0.25
     """
-    return np.concatenate([boxes, boxes[:, 4:5] * boxes[:, 5:6]], axis=1)
+    found = np.empty((len(boxes), 7), dtype=boxes.dtype)
+    found[:, :6] = boxes
+    np.multiply(boxes[:, 4], boxes[:, 5], out=found[:, 6])
+    return found

@@ -73,28 +73,27 @@ class MappedRows:
 
     def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[Any]:
         """See `Rows.read`."""
-        ends = np.cumsum(stops - starts).tolist()
-        out = np.empty((ends[-1] if ends else 0, *self.shape[1:]), dtype=self.dtype)
+        stretches, total = _places(starts, stops)
+        out = np.empty((total, *self.shape[1:]), dtype=self.dtype)
         chunk_rows, shard_chunks = self.index.layout.chunk_rows, self.index.layout.shard_chunks
-        # in the order in which the disk holds them
-        for row, stop, end in sorted(zip(starts.tolist(), stops.tolist(), ends, strict=True)):
-            at = end - (stop - row)
+        for row, stop, at in sorted(stretches):  # in the order in which the disk holds them
             while row < stop:
                 chunk, first = divmod(row, chunk_rows)
                 shard, number = divmod(chunk, shard_chunks)
                 size = min(stop - row, chunk_rows - first)
-                out[at : at + size] = self._shard(shard)[number][first : first + size]
+                chunks = self._open.get(shard)
+                if chunks is None:
+                    chunks = self._map(shard)
+                out[at : at + size] = chunks[number][first : first + size]
                 row += size
                 at += size
         return out
 
-    def _shard(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
-        """Views of the shard's chunks."""
-        chunks = self._open.get(shard)
-        if chunks is None:
-            chunks = self._open[shard] = self._view_chunks(shard)
-            if len(self._open) > OPEN_SHARDS:
-                self._open.popitem(last=False)
+    def _map(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
+        """Views of the shard's chunks, kept open."""
+        chunks = self._open[shard] = self._view_chunks(shard)
+        if len(self._open) > OPEN_SHARDS:
+            self._open.popitem(last=False)
         return chunks
 
     def _view_chunks(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
@@ -132,45 +131,36 @@ class ChunkedRows:
         Raises:
             ValueError: a shard is missing or cut short, or a chunk damaged; the message names it.
         """
-        ends = np.cumsum(stops - starts).tolist()
-        out = np.empty((ends[-1] if ends else 0, *self.shape[1:]), dtype=self.dtype)
+        stretches, total = _places(starts, stops)
+        out = np.empty((total, *self.shape[1:]), dtype=self.dtype)
         chunk_rows, shard_chunks = self.index.layout.chunk_rows, self.index.layout.shard_chunks
-        wanted: defaultdict[int, defaultdict[int, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
-        for row, stop, end in zip(starts.tolist(), stops.tolist(), ends, strict=True):
-            at = end - (stop - row)
+        pieces: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+        for row, stop, at in stretches:
             while row < stop:
                 chunk, first = divmod(row, chunk_rows)
-                shard, number = divmod(chunk, shard_chunks)
                 size = min(stop - row, chunk_rows - first)
-                wanted[shard][number].append((first, size, at))
+                pieces[divmod(chunk, shard_chunks)].append((first, size, at))
                 row += size
                 at += size
         space = np.empty(self.index.layout.chunk_shape, self.index.layout.dtype)
-        for shard in sorted(wanted):
-            self._copy(shard, wanted[shard], space, out)
+        for chunk_of_shard, raw in self.index.fetch(sorted(pieces)):
+            rows = self._decode(*chunk_of_shard, raw, space)
+            for first, size, at in pieces[chunk_of_shard]:
+                out[at : at + size] = rows[first : first + size]
         return out
 
-    def _copy(
-        self, shard: int, wanted: dict[int, list[tuple[int, int, int]]], space: NDArray[Any], out: NDArray[Any]
-    ) -> None:
-        """Fill `out` with pieces (first row, number of rows, place in `out`) of a shard's chunks."""
-        numbers = sorted(wanted)
-        bounds = self.index.bounds(shard)[numbers]
-        present = [number for number, (start, _) in zip(numbers, bounds.tolist(), strict=True) if start >= 0]
-        ranges = [(start, stop) for start, stop in bounds.tolist() if start >= 0]
-        for number in set(numbers).difference(present):
-            for _, size, at in wanted[number]:
-                out[at : at + size] = 0
-        for number, raw in zip(present, self.index.read(shard, ranges), strict=True):
-            try:
-                rows = self.index.layout.decode(raw, space)
-            except ValueError as error:
-                chunk = shard * self.index.layout.shard_chunks + number
-                raise ValueError(
-                    f"{self.index.path(shard)}, chunk {chunk} is damaged: {error}; copy or write the store again"
-                ) from error
-            for first, size, at in wanted[number]:
-                out[at : at + size] = rows[first : first + size]
+    def _decode(self, shard: int, number: int, raw: memoryview | None, space: NDArray[Any]) -> NDArray[Any]:
+        layout = self.index.layout
+        if raw is None:
+            space[:] = 0
+            return space
+        try:
+            return layout.decode(raw, space)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.index.path(shard)}, chunk {shard * layout.shard_chunks + number} is damaged: {error}; "
+                "copy or write the store again"
+            ) from error
 
 
 class ZarrRows:
@@ -189,3 +179,13 @@ class ZarrRows:
         """See `Rows.read`."""
         stretches = [self._array[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
         return np.concatenate([np.empty((0, *self.shape[1:]), self.dtype), *stretches])
+
+
+def _places(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[list[tuple[int, int, int]], int]:
+    """Each stretch's first row, the one after its last, and its place in the result; and how many rows that has."""
+    # plain numbers: numpy takes longer to begin than this takes for a batch
+    stretches, at = [], 0
+    for row, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        stretches.append((row, stop, at))
+        at += stop - row
+    return stretches, at

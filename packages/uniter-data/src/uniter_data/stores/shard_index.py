@@ -1,6 +1,8 @@
 """The shards of a stored array, as a reader finds them: which there are, and where their chunks lie."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +71,32 @@ class ShardIndex:
             return self.source.read(self.layout.key(shard), ranges)
         except OSError as error:
             raise ValueError(f"{self.path(shard)} cannot be read ({_why(error)}): copy or write it again") from error
+
+    def fetch(self, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], memoryview | None]]:
+        """The stored bytes of chunks of any shards, fetched together.
+
+        Args:
+            chunks: (shard, number of the chunk in it), sorted.
+
+        Yields:
+            Each of them and its bytes; None where it is absent.
+
+        Raises:
+            ValueError: a shard is missing, cut short, or cannot be read.
+        """
+        ranges = {
+            self.layout.key(shard): self.bounds(shard)[[number for _, number in group]].tolist()
+            for shard, group in groupby(chunks, key=itemgetter(0))
+        }
+        wanted = {name: [(start, stop) for start, stop in bounds if start >= 0] for name, bounds in ranges.items()}
+        try:
+            found = {name: iter(parts) for name, parts in self.source.read_many(wanted).items()}
+        except OSError as error:
+            raise ValueError(
+                f"{self.source.location} cannot be read ({_why(error)}): copy or write it again"
+            ) from error
+        stored = (next(found[name]) if start >= 0 else None for name, bounds in ranges.items() for start, _ in bounds)
+        yield from zip(chunks, stored, strict=True)
 
     def check(self) -> None:
         """Look at every shard: its size where that tells whether it is whole, else its index.
