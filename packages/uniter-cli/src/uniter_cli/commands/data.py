@@ -33,13 +33,10 @@ def info(dataset: DataSet) -> None:
 def verify(dataset: DataSet) -> None:
     """Read every byte of a data set and compare it with its checksums; exit status 1 where something is damaged."""
     from uniter_cli.display import progress_bars
-    from uniter_data import verify
-    from uniter_data.examples import holds_examples, verify_examples
+    from uniter_cli.verification import find_damage
 
-    directory = _locate(dataset)
     with progress_bars() as progress:
-        check = verify_examples if holds_examples(directory) else verify
-        findings = check(directory, progress=progress)
+        findings = find_damage(dataset, progress)
     for finding in findings:
         typer.echo(finding)
     if findings:

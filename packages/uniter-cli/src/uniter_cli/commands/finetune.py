@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["finetune", "resolve_task"]
 
 
-def finetune(
+def finetune(  # noqa: PLR0913  # an option each
     task: Annotated[str | None, typer.Argument(help="vqa, vcr, nlvr2, snli-ve, retrieval or refexp.")] = None,
     setting: Annotated[
         str | None, typer.Option("--setting", help="One of the task's: triplet, pair or pair-biattn of nlvr2.")
@@ -41,6 +41,9 @@ def finetune(
     precision: Annotated[str | None, typer.Option("--precision", help="fp32, bf16 or fp16.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/TASK-DATE.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with the run in this directory.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="First compare every byte of the data with its checksum.")
+    ] = False,
 ) -> None:
     """Fine-tune a pre-trained model on a downstream task.
 
@@ -52,9 +55,13 @@ def finetune(
 
     from uniter_cli.finetuning import finetune as run
     from uniter_cli.run_directory import RunDirectory
+    from uniter_cli.verification import verify_before_run
 
     if resume is not None:
-        run(RunDirectory(resume).resume(), resume, resume=True)
+        unfinished = RunDirectory(resume).resume()
+        if verify:
+            verify_before_run(unfinished.data)
+        run(unfinished, resume, resume=True)
         return
     if task is None:
         raise UsageError("name the task: uniter finetune vqa, vcr, nlvr2, snli-ve, retrieval or refexp")
@@ -67,6 +74,8 @@ def finetune(
         "model.init": init,
     }
     resolved = resolve_task(task, name=recipe, data=data, settings=settings, flags=flags)
+    if verify:
+        verify_before_run(resolved.data)
     run(resolved, out or new_directory(task))
 
 

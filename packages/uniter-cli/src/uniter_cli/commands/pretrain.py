@@ -40,6 +40,9 @@ def pretrain(
     init: Annotated[str | None, typer.Option("--init", help="Start from this model folder or hub id.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/RECIPE-DATE.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with the run in this directory.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="First compare every byte of the data with its checksum.")
+    ] = False,
 ) -> None:
     """Pre-train UNITER on image-sentence pairs.
 
@@ -51,12 +54,18 @@ def pretrain(
 
     from uniter_cli.pretraining import pretrain as run
     from uniter_cli.run_directory import RunDirectory
+    from uniter_cli.verification import verify_before_run
 
     if resume is not None:
-        run(RunDirectory(resume).resume(), resume, resume=True)
+        unfinished = RunDirectory(resume).resume()
+        if verify:
+            verify_before_run(unfinished.data)
+        run(unfinished, resume, resume=True)
         return
     flags = {"steps": steps, "seed": seed, "batch.units": units, "precision": precision, "model.init": init}
     resolved = resolve(recipe, tasks=tasks, data=data, settings=settings, flags=flags)
+    if verify:
+        verify_before_run(resolved.data)
     run(resolved, out or new_directory(resolved.name))
 
 
