@@ -1,10 +1,10 @@
 """A bounded folder of blocks of remote objects, shared by all processes of a machine.
 
-A block is a file `XX/YYYY…` named by a hash of the object's URL, its version and the block's number, so that a changed
-object never mixes with what it was. The file holds the CRC-32C of the block's bytes (4 bytes, little-endian), then the
-bytes. It is written beside and renamed; its time of change is the time of its last use. The hash spreads blocks evenly
-over 256 subfolders, each of which may hold a 256th of the whole: who writes a block tidies only its subfolder, and no
-process has to know of another.
+A block is a file named by a hash of the object's URL, its version and the block's number, so that a changed object
+never mixes with what it was. The file holds the CRC-32C of the block's bytes (4 bytes, little-endian), then the bytes.
+It is written beside and renamed; its time of change is the time of its last use. The hash spreads blocks evenly over 64
+subfolders, each of which may hold a 64th of the whole: who writes a block tidies only its subfolder, and no process has
+to know of another.
 """
 
 import logging
@@ -19,7 +19,8 @@ import google_crc32c
 __all__ = ["BlockCache", "block_cache", "cache_folder", "use_cache"]
 
 BLOCK_BYTES = 1 << 20  # at 20 ms to the first byte and 100 MB/s, as long on the way as in coming
-SUBFOLDERS = 256
+SUBFOLDERS = 64
+LEAST_BLOCKS = 8  # of a subfolder: with fewer, those that the hash treats badly would do without
 DEFAULT_SIZE = "16G"
 CHECKSUM_BYTES = 4
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -36,11 +37,11 @@ class BlockCache:
         block_bytes: of a block.
 
     Raises:
-        ValueError: it could not hold a block in each subfolder.
+        ValueError: it could not hold a few blocks in each subfolder.
     """
 
     def __init__(self, folder: Path, size: int, *, block_bytes: int = BLOCK_BYTES) -> None:
-        least = SUBFOLDERS * (block_bytes + CHECKSUM_BYTES)
+        least = SUBFOLDERS * LEAST_BLOCKS * (block_bytes + CHECKSUM_BYTES)
         if size < least:
             raise ValueError(f"size of the block cache: expected 0 or at least {-(-least >> 20)}M, got {size} bytes")
         self.folder = folder
@@ -88,7 +89,7 @@ class BlockCache:
 
     def _path(self, version: str, block: int) -> Path:
         name = blake2b(f"{version}\n{self.block_bytes}\n{block}".encode(), digest_size=16).hexdigest()
-        return self.folder / name[:2] / name[2:]
+        return self.folder / f"{int(name[:2], 16) % SUBFOLDERS:02}" / name
 
     def _tidy(self, subfolder: Path) -> None:
         """Remove the oldest files until the rest keeps to its share; a killed process's leftovers grow old as well."""
