@@ -1,6 +1,7 @@
 """Two processes are one: the same task at each step, and the losses of one process with the same global batches."""
 
 import json
+import shutil
 
 import pytest
 
@@ -18,11 +19,16 @@ def single(tiny_scenes, uniter, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize(("processes", "accumulation"), [(2, 1), (1, 2), (2, 2)])
-def test_processes_and_accumulation_change_no_number(processes, accumulation, single, tiny_scenes, uniter, tmp_path):
+@pytest.mark.parametrize(
+    ("processes", "accumulation", "parallel"), [(2, 1, "ddp"), (1, 2, "ddp"), (2, 2, "ddp"), (2, 1, "fsdp")]
+)
+def test_processes_accumulation_and_sharding_change_no_number(
+    processes, accumulation, parallel, single, tiny_scenes, uniter, tmp_path
+):
     run = tmp_path / "run"
     done = uniter(
         "pretrain", *ARGUMENTS, "--set", f"batch.accumulation={accumulation}",
+        "--set", f"batch.parallel={parallel}",
         "--data", tiny_scenes / "captions", "--data", tiny_scenes / "snaps", "--out", run,
         processes=processes,
     )  # fmt: skip
@@ -47,12 +53,27 @@ def test_two_processes_resume(tiny_scenes, uniter, tmp_path):
     # as if the run had stopped after its first checkpoint
     (half / "results.json").unlink()
     for checkpoint in (half / "checkpoints").glob("step-*12"):
-        for file in checkpoint.iterdir():
-            file.unlink()
-        checkpoint.rmdir()
+        shutil.rmtree(checkpoint)
     uniter("pretrain", "--resume", half, processes=2)
     assert [r for r in records(half) if r["kind"] == "train" and r["step"] > 5] != []
     keep = ("step", "kind", "loss", "grad_norm")
     assert [{k: r.get(k) for k in keep} for r in records(half)] == [{k: r.get(k) for k in keep} for r in records(whole)]
     done = uniter("pretrain", "--resume", half, check=False)
     assert done.returncode != 0
+
+
+def test_a_sharded_run_goes_on_in_one_process(single, tiny_scenes, uniter, tmp_path):
+    run = tmp_path / "run"
+    uniter(
+        "pretrain", *ARGUMENTS, "--set", "batch.parallel=fsdp", "--set", "save.every=12", "--data",
+        tiny_scenes / "captions", "--data", tiny_scenes / "snaps", "--out", run, processes=2,
+    )  # fmt: skip
+    older, newest = sorted((run / "checkpoints").glob("step-*"))
+    shards = {path.name: path.stat().st_size for path in older.glob("*.safetensors")}
+    assert len(shards) == 2
+    assert max(shards.values()) < 0.6 * sum(shards.values()), "each process writes its own share"
+    (run / "results.json").unlink()
+    (newest / "position.json").unlink()
+    uniter("pretrain", "--resume", run)
+    alone, together = ([r for r in records(each) if r["kind"] == "train"] for each in (single, run))
+    assert [r["loss"] for r in together] == pytest.approx([r["loss"] for r in alone], abs=1e-5, rel=1e-5)

@@ -70,7 +70,7 @@ def test_every_kind_of_damage_is_noticed(harm, half):
     if harm == "garbled position":
         (newest / "position.json").write_text("{")
     else:
-        file = next(newest.glob("optimizer*"))
+        file = next(newest.glob("*.safetensors"))
         file.write_bytes(file.read_bytes()[:-1]) if harm == "cut" else file.unlink()
     found, (complaint,) = newest_checkpoint(half / "checkpoints")
     assert found == older
@@ -102,8 +102,8 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on(whole, data, uniter, tmp_p
 def test_two_processes_go_on_as_one(whole, data, uniter, tmp_path):
     run = tmp_path / "run"
     uniter("pretrain", *ARGUMENTS, *data, "--out", run, processes=2)
-    for path in [run / "results.json", *(run / "checkpoints" / f"step-{STEPS:08d}").iterdir()]:
-        path.unlink()
+    (run / "results.json").unlink()
+    shutil.rmtree(run / "checkpoints" / f"step-{STEPS:08d}")
     said = uniter("pretrain", "--resume", run).stdout
     assert f"at step {STEPS - 6} of {STEPS}" in said
     for alone, together in zip(records(whole), records(run), strict=True):

@@ -10,15 +10,19 @@ from typing import Any
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
+from torch.distributed.checkpoint.api import CheckpointException
 
 from uniter_cli.engine import seed_dropout
 from uniter_cli.errors import RunError
 from uniter_cli.fit import StepReport
+from uniter_cli.parallel import Spread
+from uniter_cli.training_state import load_generators, load_tensors, save_generators, save_tensors
 
 __all__ = ["Position", "newest_checkpoint", "restore", "save"]
 
 POSITION = "position.json"  # written last: a checkpoint without it was cut short
 BLOCK = 1 << 24
+FAULTS = (OSError, RuntimeError, ValueError, KeyError, SafetensorError, CheckpointException)
 
 
 @dataclass(kw_only=True)
@@ -51,8 +55,8 @@ class Position:
         self.skipped += report.skipped
 
 
-def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: int) -> Path:
-    """Save model, optimiser, scaler and generator states as `folder/step-N`, and drop all but the newest `keep`.
+def save(accelerator: Accelerator, spread: Spread, folder: Path, position: Position, *, keep: int) -> Path:
+    """Save parameters, moments, scaler and generators as `folder/step-N`, and drop all but the newest `keep`.
 
     A checkpoint has its final name only when it is whole: killed at any moment, a run leaves the previous one intact.
 
@@ -62,8 +66,8 @@ def save(accelerator: Accelerator, folder: Path, position: Position, *, keep: in
     final = folder / f"step-{position.step:08d}"
     partial = folder / f".{final.name}.partial"
     try:
-        _write(accelerator, partial, final, position)
-    except (OSError, RuntimeError, SafetensorError) as error:  # the libraries tell of a full disk in their own ways
+        _write(accelerator, spread, partial, final, position)
+    except FAULTS as error:  # each library tells of a full disk in a way of its own
         shutil.rmtree(partial, ignore_errors=True)
         raise RunError(
             f"{final} could not be written ({_first_line(error)}): the checkpoints before it are intact; make room, "
@@ -87,8 +91,8 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
     return None, complaints
 
 
-def restore(accelerator: Accelerator, checkpoint: Path, *, seed: int) -> Position:
-    """Load a checkpoint into what `accelerator` has prepared; the position to go on from.
+def restore(accelerator: Accelerator, spread: Spread, checkpoint: Path, *, seed: int) -> Position:
+    """Load a checkpoint into a model and its optimiser, however it was spread; the position to go on from.
 
     With as many processes as saved it, the run goes on bit for bit. With another number, the data go on in the same
     order and dropout is seeded anew from `seed` and the step.
@@ -97,34 +101,39 @@ def restore(accelerator: Accelerator, checkpoint: Path, *, seed: int) -> Positio
         RunError: it cannot be loaded.
     """
     saved = _read_position(checkpoint)
-    files, processes = saved.pop("files"), saved.pop("processes")
-    # accelerate only logs when a generator's state is missing: the run would go on with other dropout
-    generators = f"random_states_{accelerator.process_index}.pkl"
-    if processes == accelerator.num_processes and generators not in files:
-        raise RunError(f"{checkpoint / generators} is missing: remove {checkpoint} to resume from the one before")
-    try:
-        accelerator.load_state(str(checkpoint))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise RunError(f"{checkpoint} cannot be read ({error}): remove it to resume from the one before") from error
+    saved.pop("files")
+    processes, scaler = saved.pop("processes"), saved.pop("scaler")
     position = Position(**saved)
-    if processes != accelerator.num_processes:
-        seed_dropout(seed, accelerator, step=position.step)
+    try:
+        load_tensors(checkpoint, spread)
+        if processes == accelerator.num_processes:
+            load_generators(checkpoint, accelerator)
+        else:
+            seed_dropout(seed, accelerator, step=position.step)
+    except FAULTS as error:
+        raise RunError(
+            f"{checkpoint} cannot be loaded ({_first_line(error)}): remove it to resume from the one before"
+        ) from error
+    if accelerator.scaler and scaler:
+        accelerator.scaler.load_state_dict(scaler)
     return position
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _write(accelerator: Accelerator, partial: Path, final: Path, position: Position) -> None:
+def _write(accelerator: Accelerator, spread: Spread, partial: Path, final: Path, position: Position) -> None:
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        (partial / "generators").mkdir(parents=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
+    save_tensors(partial, spread)
+    save_generators(partial, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         files = {path.relative_to(partial).as_posix(): [path.stat().st_size, _checksum(path)] for path in _in(partial)}
-        saved = {"processes": accelerator.num_processes, "files": files} | asdict(position)
+        scaler = accelerator.scaler.state_dict() if accelerator.scaler else {}
+        saved = {"processes": accelerator.num_processes, "scaler": scaler, "files": files} | asdict(position)
         (partial / POSITION).write_text(json.dumps(saved))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
@@ -171,5 +180,5 @@ def _checksum(path: Path) -> int:
     return checksum
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]

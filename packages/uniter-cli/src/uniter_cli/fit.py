@@ -18,6 +18,7 @@ from torch import nn
 from uniter_cli.errors import RunError
 from uniter_cli.loader import Job
 from uniter_cli.optim import learning_rate
+from uniter_cli.parallel import clip_gradients
 from uniter_cli.recipe import Recipe
 from uniter_cli.stopwatch import Stopwatch
 from uniter_tasks import TaskBatch
@@ -100,7 +101,7 @@ def fit(
         loss = _backward(model, accelerator, parts, count, watch)
         with watch.part("update"):
             # under fp16 the scaler itself skips a step whose scaled gradients overflow
-            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or math.inf)
+            norm = clip_gradients(model, accelerator, recipe.optimizer.clip)
             finite = math.isfinite(loss) and (accelerator.scaler is not None or bool(torch.isfinite(norm)))
             if finite:
                 optimizer.step()
@@ -171,7 +172,7 @@ def _backward(
     total = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     for number, (job, batch) in enumerate(parts, start=1):
         with accelerator.no_sync(model) if number < len(parts) else nullcontext():
-            with watch.part("forward"):
+            with watch.part("forward"), accelerator.autocast():
                 loss = model(job.objective, batch.to(accelerator.device, non_blocking=True))
             with watch.part("backward"):
                 accelerator.backward(loss.sum * (world / count))

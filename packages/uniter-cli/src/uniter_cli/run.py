@@ -23,7 +23,8 @@ from uniter_cli.interruption import Interrupted, Interruption
 from uniter_cli.loader import Job
 from uniter_cli.logbook import Logbook
 from uniter_cli.nearest import nearest
-from uniter_cli.optim import build_optimizer
+from uniter_cli.parallel import Spread
+from uniter_cli.parallel import spread as spread_model
 from uniter_cli.recipe import Recipe
 from uniter_cli.run_directory import RunDirectory, write_text
 from uniter_cli.summary import RunResult, markdown, show
@@ -86,8 +87,8 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
     """
     directory = RunDirectory(Path(agreed(accelerator, str(out))))
     _check_space(directory.path, work.model, recipe)
-    model, optimizer = accelerator.prepare(work.model, build_optimizer(work.model, recipe.optimizer))
-    position = _begin(directory, recipe, work.plan, accelerator, resume=resume)
+    spread = spread_model(work.model, recipe, accelerator)
+    position = _begin(directory, recipe, work.plan, accelerator, spread, resume=resume)
     with Logbook(
         directory,
         steps=recipe.steps,
@@ -97,13 +98,14 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
     ) as logbook:
 
         def validate(step: int) -> None:
-            metrics = work.validate(model, logbook.busy)
+            spread.gather()
+            metrics = work.validate(spread.measured, logbook.busy)
             if metrics:
                 logbook.measured(step, metrics)
                 _keep_best(recipe, directory, accelerator, work, position, metrics)
 
         def save() -> None:
-            checkpoint.save(accelerator, directory.checkpoints, position, keep=recipe.save.keep)
+            checkpoint.save(accelerator, spread, directory.checkpoints, position, keep=recipe.save.keep)
 
         def after_step(report: StepReport) -> None:
             position.advance(report, processes=accelerator.num_processes)
@@ -118,8 +120,8 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
             validate(-1)
         with Interruption() as interruption:
             finished = fit(
-                model,
-                optimizer,
+                spread.trained,
+                spread.optimizer,
                 accelerator,
                 work.loader(directory, logbook.busy),
                 recipe,
@@ -133,6 +135,7 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
                 f"stopped after step {position.step} of {recipe.steps}: go on with --resume {directory.path}",
                 interruption.code,
             )
+        spread.gather()
         result = _finish(recipe, directory, accelerator, work, position, logbook)
     if accelerator.is_main_process:
         show(result, recipe, console)
@@ -177,7 +180,7 @@ def _finish(
 
 
 def _begin(
-    directory: RunDirectory, recipe: Recipe, plan: Plan, accelerator: Accelerator, *, resume: bool
+    directory: RunDirectory, recipe: Recipe, plan: Plan, accelerator: Accelerator, spread: Spread, *, resume: bool
 ) -> checkpoint.Position:
     """A new directory, or the position of the newest checkpoint of an old one."""
     if not resume and not agreed(accelerator, _goes_on(directory, recipe)):
@@ -186,7 +189,7 @@ def _begin(
         accelerator.wait_for_everyone()
         return checkpoint.Position()
     newest, damaged = checkpoint.newest_checkpoint(directory.checkpoints)
-    position = checkpoint.restore(accelerator, newest, seed=recipe.seed) if newest else checkpoint.Position()
+    position = checkpoint.restore(accelerator, spread, newest, seed=recipe.seed) if newest else checkpoint.Position()
     if position.step >= recipe.steps and directory.results.exists():
         raise UsageError(f"{directory.path} is finished: see {directory.summary}")
     plan.seek(position.step, position.streams)
