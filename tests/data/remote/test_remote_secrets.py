@@ -1,5 +1,6 @@
 """Passwords and tokens in URLs: refused where a URL comes in, never shown, never written."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +73,16 @@ def test_a_manifest_takes_none(place: str, small_dataset: Path, tmp_path: Path) 
         )
     assert SECRET not in str(error.value)
     assert not (tmp_path / "data" / "dataset.json").exists()
+
+
+def test_a_password_is_read_from_netrc(tmp_path: Path, range_server: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").write_bytes(b"what it protects")
+    login = f"Basic {b64encode(f'me:{SECRET}'.encode()).decode()}"
+    with range_server(
+        tmp_path, fault=lambda handler: handler.headers.get("Authorization") != login and handler.fail(401)
+    ) as site:
+        with pytest.raises(PermissionError, match=f"{site.url}/data may not be read"):
+            open_source(site.url).size("data")
+        (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {SECRET}\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        assert bytes(open_source(site.url).read("data", [(0, 4)])[0]) == b"what"
