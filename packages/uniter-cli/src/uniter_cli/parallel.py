@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -14,6 +15,7 @@ from torch.distributed.tensor import DTensor
 from uniter_cli.errors import UsageError
 from uniter_cli.optim import build_optimizer
 from uniter_cli.recipe import Recipe
+from uniter_core import UniterEncoder
 
 __all__ = ["Spread", "clip_gradients", "spread"]
 
@@ -54,12 +56,14 @@ def spread(model: nn.Module, recipe: Recipe, accelerator: Accelerator) -> Spread
         UsageError: the recipe shards a run in float16, whose scaler does not know shards.
     """
     if recipe.batch.parallel == "ddp" or accelerator.num_processes == 1:
+        _tune(model, recipe)
         trained, optimizer = accelerator.prepare(model, build_optimizer(model, recipe.optimizer))
         return Spread(trained=trained, optimizer=optimizer, whole=model, measured=trained)
     if recipe.precision == "fp16":
         raise UsageError("batch.parallel=fsdp runs in fp32 or bf16, not in fp16: choose another --precision")
     measured = accelerator.prepare_model(model, evaluation_mode=True)
     trained = _sharded(model, accelerator)
+    _tune(trained, recipe)
     return Spread(trained=trained, optimizer=build_optimizer(trained, recipe.optimizer), whole=model, measured=measured)
 
 
@@ -72,6 +76,14 @@ def clip_gradients(model: nn.Module, accelerator: Accelerator, limit: float) -> 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _tune(model: nn.Module, recipe: Recipe) -> None:
+    """How the encoder runs in training."""
+    encoder = cast(UniterEncoder, model.encoder)
+    encoder.recompute = recipe.model.recompute
+    if recipe.model.compile:
+        encoder.compile_layers()
+
+
 def _sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     """A sharded twin: a layer is put together when it is its turn; embeddings and heads, which share tables, at once.
 
@@ -79,7 +91,7 @@ def _sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
     """
     twin = copy.deepcopy(model).to(accelerator.device)
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-    for layer in twin.encoder.layers:  # type: ignore[union-attr]
+    for layer in cast(UniterEncoder, twin.encoder).layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(twin, mesh=mesh)
     return twin

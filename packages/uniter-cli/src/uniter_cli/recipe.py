@@ -28,6 +28,8 @@ class ModelRecipe:
     preset: str = "tiny"
     init: str = ""  # a model folder or hub id; empty = fresh weights
     attention: str = "auto"
+    recompute: bool = False  # activations, in the backward pass: memory of one layer, a quarter more work
+    compile: bool = False  # what layers do to each unit by itself, with torch.compile: a minute at first; for GPUs
     config: dict[str, Any] = field(default_factory=dict)
 
 

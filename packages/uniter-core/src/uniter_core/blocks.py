@@ -3,6 +3,9 @@
 Axes: N units, H hidden, heads, d = H / heads.
 """
 
+from functools import partial
+
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +33,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, units: Tensor, segments: Segments) -> Tensor:
         """(N, H) from (N, H)."""
-        query, key, value = (self._heads(part(units)) for part in (self.query, self.key, self.value))
+        query, key, value = self._project(units)
         attended = self.attend(query, key, value, segments, self.dropout if self.training else 0.0)
         mixed: Tensor = self.output(rearrange(attended, "n heads d -> n (heads d)"))
         return mixed
@@ -46,6 +49,9 @@ class SelfAttention(nn.Module):
     def maps(self, units: Tensor, segments: Segments) -> list[Tensor]:
         """The attention weights (heads, L, L) of each sample, in the order of `segments`."""
         return attention_weights(self._heads(self.query(units)), self._heads(self.key(units)), segments)
+
+    def _project(self, units: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self._heads(self.query(units)), self._heads(self.key(units)), self._heads(self.value(units))
 
     def _heads(self, units: Tensor) -> Tensor:
         split: Tensor = rearrange(units, "n (heads d) -> n heads d", heads=self.num_heads)
@@ -84,6 +90,15 @@ class TransformerLayer(nn.Module):
     def first(self, units: Tensor, segments: Segments) -> Tensor:
         """(B, H), what `forward` gives the first unit of each sample: its [CLS]."""
         return self._add(units.index_select(0, segments.first), self.attention.first(units, segments))
+
+    def compile_unitwise(self, *, backend: str) -> None:
+        """Compile what is done to each unit by itself: the projections, and all that follows attention.
+
+        The number of units is a symbol in what is compiled: batches of any size share it.
+        """
+        compiled = partial(torch.compile, dynamic=True, fullgraph=True, backend=backend)
+        self.attention._project = compiled(self.attention._project)  # type: ignore[method-assign]
+        self._add = compiled(self._add)  # type: ignore[method-assign]
 
     def _add(self, units: Tensor, attended: Tensor) -> Tensor:
         units = self.attention_norm(units + self.dropout(attended))

@@ -42,8 +42,9 @@ class Vocabulary:
     def from_tokens(cls, tokens: Sequence[str], *, digest: str = "") -> "Vocabulary":
         """The vocabulary of BERT's word pieces in the order of their ids.
 
-        Random words are drawn from what follows the leading bracketed pieces: [PAD], [unused1], … [MASK]. For BERT's
-        cased vocabulary that is 106 … 28,995, as in the released code.
+        Random words are drawn from what stands between the leading bracketed pieces, [PAD], [unused1], … [MASK], and
+        those that a task has added at the end. For BERT's cased vocabulary that is 106 … 28,995, as in the released
+        code.
 
         Raises:
             ValueError: a special piece is missing.
@@ -56,11 +57,10 @@ class Vocabulary:
         absent = [token for token in special.values() if token not in ids]
         if absent:
             raise ValueError(f"the vocabulary lacks {', '.join(absent)}: a BERT vocabulary has them")
-        bracketed = (token.startswith("[") and token.endswith("]") and len(token) > 2 for token in tokens)
-        first = next((number for number, special_ in enumerate(bracketed) if not special_), 0)
+        words = [number for number, token in enumerate(tokens) if not _is_bracketed(token)]
         return cls(
             size=len(tokens),
-            random_range=(first, len(tokens)),
+            random_range=(words[0], words[-1] + 1) if words else (0, len(tokens)),
             digest=digest,
             **{name: ids[token] for name, token in special.items()},
         )
@@ -81,3 +81,7 @@ class Vocabulary:
             return cls(**(dict(values) | {"random_range": (first, end)}))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a vocabulary's description: {error}") from error
+
+
+def _is_bracketed(token: str) -> bool:
+    return token.startswith("[") and token.endswith("]") and len(token) > 2
