@@ -125,3 +125,24 @@ def test_more_texts_than_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_store_may_hold_no_text(tmp_path: Path):
     assert written(tmp_path).num_texts == 0
+
+
+def test_pieces_are_kept_as_they_come(tmp_path: Path) -> None:
+    source = {"source": [{"name": "texts.db", "sha256": "0"}]}
+    with TextWriter(tmp_path / "texts.zarr", tokenizer=TOKENIZER, max_tokens=3, attributes=source) as writer:
+        writer.append_pieces("a", [6, 1, 5], "one", sentence="made up", group="g")
+        writer.append_pieces("b", [5, 5, 5, 5], "two", sentence="too long")
+        with pytest.raises(ValueError, match=r"'c': expected word pieces from 0 to \d+, got \[99\]"):
+            writer.append_pieces("c", [99], "two", sentence="")
+        with pytest.raises(ValueError, match="'d': the sentence is empty"):
+            writer.append_pieces("d", [], "two", sentence="")
+        writer.publish()
+    store = TextStore(tmp_path / "texts.zarr")
+    assert store.sentences.tolist() == ["made up"]
+    assert store.token_ids.read(np.array([0]), np.array([3])).tolist() == [6, 1, 5]
+    assert store.attributes["dropped"] == 1
+    assert store.attributes["attributes"] == source
+    with TextWriter(tmp_path / "other.zarr", tokenizer=TOKENIZER, attributes=source) as writer:
+        writer.append("a", "a ball", "one")
+    with pytest.raises(ValueError, match="was begun with attributes"):
+        TextWriter(tmp_path / "other.zarr", tokenizer=TOKENIZER)

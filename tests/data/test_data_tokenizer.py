@@ -130,3 +130,14 @@ def test_a_real_bert_vocabulary(real_data_dir):
     encoding = tokenizer.encode("the embeddings, unaffable")
     assert tokenizer.tokens(encoding.ids) == ["the", "em", "##bed", "##ding", "##s", ",", "una", "##ffa", "##ble"]
     assert encoding.word_of_piece == [0, 1, 1, 1, 1, 1, 2, 2, 2]
+
+
+def test_an_extended_tokenizer_keeps_its_words_and_their_range(tmp_path):
+    plain = Tokenizer.from_vocabulary_file(bert_file(tmp_path, "ball", "##s"), cased=True)
+    longer = plain.extended(["[added 0]", "[added 1]"])
+    assert longer.vocabulary.size == plain.vocabulary.size + 2
+    # random words are never drawn from what was added
+    assert longer.vocabulary.random_range == plain.vocabulary.random_range == (5, 7)
+    assert longer.encode("balls").ids == plain.encode("balls").ids
+    assert longer.sentence([5, 6, 8]) == "balls [added 1]"
+    assert longer.vocabulary.digest not in ("", plain.vocabulary.digest)

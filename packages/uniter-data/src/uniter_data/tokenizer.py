@@ -117,6 +117,20 @@ class Tokenizer:
         """The pieces behind ids."""
         return [self._backend.id_to_token(number) or "[UNK]" for number in ids]
 
+    def sentence(self, ids: Sequence[int]) -> str:
+        """A sentence for people from word pieces: its words are whole, its punctuation stands apart.
+
+        >>> Tokenizer.build(["cats"]).sentence(Tokenizer.build(["cats"]).encode("cats cast").ids)
+        'cats cast'
+        """
+        return " ".join(self.tokens(ids)).replace(" ##", "")
+
+    def extended(self, pieces: Sequence[str]) -> "Tokenizer":
+        """The same tokenizer with further pieces behind its own, such as the 81 that the released VCR data add."""
+        backend = tokenizers.Tokenizer.from_str(self.json)
+        backend.add_special_tokens(list(pieces))
+        return Tokenizer(backend.to_str())
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """Size, special ids, random range and digest (SHA-256 of tokenizer.json)."""

@@ -24,6 +24,7 @@ class Draft:
         images: as the annotations name them.
         annotation: the task's own record, plain JSON values.
         unwanted: why it is left out whatever comes; empty if it is not.
+        pieces: the texts' word pieces where the source brings them; else the tokenizer makes them.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Draft:
     images: tuple[ImageName, ...]
     annotation: dict[str, Any]
     unwanted: str = ""
+    pieces: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["ImageName", "coco_image", "flickr_image", "genome_image", "nlvr2_image", "vcr_image"]
+__all__ = ["ImageName", "coco_image", "flickr_image", "genome_image", "nlvr2_image", "vcr_image", "web_image"]
 
 SUFFIXES = ("", ".npz", ".jpg")
 PATTERNS = {
@@ -24,6 +24,7 @@ PATTERNS = {
     "flickr": ("{stem}", "flickr30k_{number:012d}"),
     "nlvr2": ("{stem}", "nlvr2_{stem}"),
     "vcr": ("{path}", "{stem}", "vcr_gt_{stem}", "vcr_{stem}"),
+    "web": ("{stem}", "{number:09d}", "{number:012d}", "{number}"),
 }
 
 
@@ -99,3 +100,8 @@ def vcr_image(file: str) -> ImageName:
     """A picture of VCR, named by its path below vcr1images."""
     path = PurePosixPath(file)
     return ImageName(kind="vcr", stem=path.name.removesuffix(path.suffix), path=file.removesuffix(path.suffix))
+
+
+def web_image(stem: str, number: int = -1) -> ImageName:
+    """A picture of somebody's own, or of the web, where only the row that names it has a number."""
+    return ImageName(kind="web", stem=stem, number=number)

@@ -43,6 +43,7 @@ class Plan:
         splits: the drafts of each, anew at every call.
         layers: of region stores; see `TaskSplit`.
         settings: to note in the manifest.
+        attributes: of the text stores.
         finish: completes annotations that need the regions.
     """
 
@@ -54,6 +55,7 @@ class Plan:
     splits: Mapping[str, Callable[[], Iterable[Draft]]]
     layers: Sequence[Sequence[str | Path]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     finish: Finish = lambda draft, images, join: draft.annotation
 
 
@@ -190,7 +192,11 @@ class _Survey:
         options, layers = self._options, len(self._join.layers)
         with (
             TextWriter(
-                folder / "texts.zarr", tokenizer=tokenizer, max_tokens=options.max_tokens, truncate=True
+                folder / "texts.zarr",
+                tokenizer=tokenizer,
+                max_tokens=options.max_tokens,
+                truncate=True,
+                attributes=self._plan.attributes,
             ) as texts,
             ExampleWriter(
                 folder / "examples.zarr", task=self._plan.task, layers=layers, label=self._plan.label
@@ -205,7 +211,10 @@ class _Survey:
                 own = [(image.stem, *name) for image, name in zip(draft.images, names, strict=True)]
                 for number, sentence in enumerate(draft.texts):
                     text_id = draft.id if len(draft.texts) == 1 else f"{draft.id}/{number}"
-                    texts.append(text_id, sentence, own[0][-1])
+                    if draft.pieces:
+                        texts.append_pieces(text_id, draft.pieces[number], own[0][-1], sentence=sentence)
+                    else:
+                        texts.append(text_id, sentence, own[0][-1])
                 examples.append(draft.id, annotation, texts=range(row, row + len(draft.texts)), images=own)
                 row += len(draft.texts)
                 images.update(own)
@@ -238,4 +247,5 @@ class _Survey:
         return reason
 
     def _too_long(self, draft: Draft, tokenizer: Tokenizer) -> bool:
-        return any(len(tokenizer.encode(text).ids) > self._options.max_tokens for text in draft.texts)
+        pieces = draft.pieces or [tokenizer.encode(text).ids for text in draft.texts]
+        return any(len(ids) > self._options.max_tokens for ids in pieces)

@@ -2,7 +2,7 @@
 
 # T texts, W word pieces of a text (without [CLS] and [SEP])
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +32,21 @@ class TextWriter:
         tokenizer: makes the word pieces.
         max_tokens: longest sentence in word pieces, [CLS] and [SEP] not counted (released: 60).
         truncate: keep the head of longer sentences; otherwise they are dropped and counted, as released.
+        attributes: whatever else to keep, plain JSON values.
 
     Raises:
         ValueError: the store exists already, or was begun with other settings.
     """
 
-    def __init__(self, path: str | Path, *, tokenizer: Tokenizer, max_tokens: int = 60, truncate: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        tokenizer: Tokenizer,
+        max_tokens: int = 60,
+        truncate: bool = False,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
         if max_tokens < 1:
             raise ValueError(f"max_tokens: expected at least 1, got {max_tokens}")
         self.tokenizer = tokenizer
@@ -51,6 +60,7 @@ class TextWriter:
             "vocabulary": tokenizer.vocabulary.to_dict(),
             "max_tokens": max_tokens,
             "truncate": truncate,
+            **({"attributes": dict(attributes)} if attributes else {}),
         }
         self._journal = Journal(path, self._settings)
         self._waiting: list[list[Any]] = []
@@ -84,31 +94,38 @@ class TextWriter:
             ValueError: the id was appended before, the sentence is empty, or `gold` or `kinds` are not one a word.
             OSError: the disk is full; what was written before stays, for another try.
         """
-        if text_id in self.done:
-            raise ValueError(f"text {text_id!r} was appended before: text ids must be unique")
         _check_words(text_id, "gold", gold, sentence, -1, np.iinfo(np.int16).max)
         _check_words(text_id, "kinds", kinds, sentence, 0, 2)
         encoding = self.tokenizer.encode(sentence)
-        if not encoding.ids:
-            raise ValueError(f"text {text_id!r}: the sentence is empty: leave the record out, or mend the source")
-        length = len(encoding.ids)
-        if length > self.max_tokens and not self.truncate:
-            record: list[Any] = [text_id]
-        else:
-            record = [
-                text_id,
-                sentence,
-                image_id,
-                image_id if group is None else group,
-                encoding.ids[: self.max_tokens],
-                None if gold is None else _at_first_pieces(gold, encoding, -1)[: self.max_tokens],
-                None if kinds is None else _at_first_pieces(kinds, encoding, 0)[: self.max_tokens],
-                int(length > self.max_tokens),
-            ]
-        self._count(record)
-        self._waiting.append(record)
-        if len(self._waiting) >= BLOCK:
-            self.flush()
+        self._append(
+            text_id,
+            sentence,
+            image_id,
+            group,
+            encoding.ids,
+            None if gold is None else _at_first_pieces(gold, encoding, -1),
+            None if kinds is None else _at_first_pieces(kinds, encoding, 0),
+        )
+
+    def append_pieces(
+        self, text_id: str, pieces: Sequence[int], image_id: str, *, sentence: str, group: str | None = None
+    ) -> None:
+        """Append a sentence whose word pieces are known, such as those of a released database; see `append`.
+
+        Args:
+            text_id: unique in the store.
+            pieces: ids of the word pieces, without [CLS] and [SEP].
+            image_id: the image it describes.
+            sentence: for people.
+            group: images of one group are never each other's mismatched partner.
+
+        Raises:
+            ValueError: the id was appended before, there are no pieces, or one is not in the vocabulary.
+        """
+        size = self.tokenizer.vocabulary.size
+        if pieces and not 0 <= min(pieces) <= max(pieces) < size:
+            raise ValueError(f"text {text_id!r}: expected word pieces from 0 to {size - 1}, got {list(pieces)}")
+        self._append(text_id, sentence, image_id, group, pieces, None, None)
 
     def flush(self) -> None:
         """Write what waits in memory; from then on a killed process goes on behind it."""
@@ -148,6 +165,39 @@ class TextWriter:
                 self.flush()
         finally:
             self.close()
+
+    def _append(
+        self,
+        text_id: str,
+        sentence: str,
+        image_id: str,
+        group: str | None,
+        pieces: Sequence[int],
+        gold: list[int] | None,
+        kinds: list[int] | None,
+    ) -> None:
+        if text_id in self.done:
+            raise ValueError(f"text {text_id!r} was appended before: text ids must be unique")
+        if not pieces:
+            raise ValueError(f"text {text_id!r}: the sentence is empty: leave the record out, or mend the source")
+        most = self.max_tokens
+        if len(pieces) > most and not self.truncate:
+            record: list[Any] = [text_id]
+        else:
+            record = [
+                text_id,
+                sentence,
+                image_id,
+                image_id if group is None else group,
+                list(pieces[:most]),
+                None if gold is None else gold[:most],
+                None if kinds is None else kinds[:most],
+                int(len(pieces) > most),
+            ]
+        self._count(record)
+        self._waiting.append(record)
+        if len(self._waiting) >= BLOCK:
+            self.flush()
 
     def _count(self, record: list[Any]) -> None:
         self.done.add(record[0])
