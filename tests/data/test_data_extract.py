@@ -15,7 +15,7 @@ import torch
 
 from uniter_core import pack
 from uniter_data import PairDataset, RegionStore, TextStore, dataset_splits, read_manifest, verify
-from uniter_data.extract import BoxFile, ExtractionReport, box_file, extract_regions
+from uniter_data.extract import BoxFile, ExtractionReport, backbone_extractor, box_file, extract_regions
 from uniter_data.extract.backbone import load_backbone
 from uniter_data.importers.nlvr import import_nlvr
 
@@ -28,7 +28,7 @@ STORES = ("regions-dev.zarr", "regions-test.zarr")
 KILLED = """
 import os, signal, sys
 import uniter_data.stores.region_writer as region_writer
-from uniter_data.extract import extract_regions
+from uniter_data.extract import backbone_extractor, extract_regions
 
 region_writer.BLOCK_IMAGES = 3
 
@@ -36,12 +36,18 @@ def progress(what, done, total):
     if what.startswith("extracting") and done >= 16:
         os.kill(os.getpid(), signal.SIGKILL)
 
-extract_regions(sys.argv[1], weights="random", device="cpu", progress=progress)
+extractor = backbone_extractor(weights="random", device="cpu")
+extract_regions(sys.argv[1], extractor=extractor, given_boxes=True, standardise=True, progress=progress)
 """
+OF_EXTRACTION = ("batch", "progress", "workers")
 
 
 def extract(directory: Path, **settings: Any) -> ExtractionReport:
-    return extract_regions(directory, **({"weights": "random", "device": "cpu"} | settings))
+    """Over the given boxes, standardised, as the command does."""
+    extraction = {name: settings.pop(name) for name in OF_EXTRACTION if name in settings}
+    extractor = backbone_extractor(**({"weights": "random", "device": "cpu"} | settings))
+    seed = settings.get("seed", 0)
+    return extract_regions(directory, extractor=extractor, given_boxes=True, standardise=True, seed=seed, **extraction)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -96,11 +102,11 @@ def test_another_seed_gives_other_features(whole: Path, imported: Path) -> None:
     assert not np.array_equal(features_of(imported), features_of(whole))
 
 
-@pytest.mark.parametrize(("levels", "grid"), [((0, 1), 2), ((1, 4), 1)])
-def test_features_have_the_width_of_levels_and_cells(imported: Path, levels: tuple[int, ...], grid: int) -> None:
-    report = extract(imported, levels=levels, grid=grid)
+@pytest.mark.parametrize(("levels", "cells"), [((0, 1), 2), ((1, 4), 1)])
+def test_features_have_the_width_of_levels_and_cells(imported: Path, levels: tuple[int, ...], cells: int) -> None:
+    report = extract(imported, levels=levels, cells=cells)
     channels = {0: 64, 1: 64, 4: 512}  # of ResNet-18: He et al. 2015, table 1
-    width = grid * grid * sum(channels[level] for level in levels)
+    width = cells * cells * sum(channels[level] for level in levels)
     assert report.region_dim == width
     store = RegionStore(imported / STORES[0])
     assert store.region_dim == width
@@ -147,7 +153,7 @@ def test_stores_say_how_they_were_made(whole: Path) -> None:
     made = [RegionStore(whole / name).attributes for name in STORES]
     assert made[0]["extractor"] == "timm resnet18 (random weights, seed 0), levels 0+1 on 2 x 2 cells, standardised"
     kept = made[0]["attributes"]
-    assert (kept["model"], kept["weights"], kept["seed"], kept["levels"], kept["grid"]) == (
+    assert (kept["model"], kept["weights"], kept["seed"], kept["levels"], kept["cells"]) == (
         MODEL,
         "random",
         0,
@@ -227,7 +233,7 @@ def test_a_finished_extraction_is_left_as_it_is(whole: Path) -> None:
 
 
 def test_an_extraction_does_not_go_on_in_another_way(whole: Path) -> None:
-    for name, value in (("seed", 1), ("grid", 1), ("levels", (0,))):
+    for name, value in (("seed", 1), ("cells", 1), ("levels", (0,))):
         with pytest.raises(ValueError, match=r"was begun with \w+ = .*remove extraction\.json"):
             extract(whole, **{name: value})
 
@@ -244,11 +250,12 @@ def test_a_damaged_picture_is_skipped_and_named(nlvr_source: Path, imported: Pat
     truncate(nlvr_source / "dev" / "images" / "7" / "dev-1-2-3.png")
     report = extract(imported)
     dev, test = (report.stores[name] for name in STORES)
-    assert [image for image, _ in dev.skipped] == ["dev-1-2-3"]
+    assert [picture.image for picture in dev.skipped] == ["dev-1-2-3"]
     assert (dev.images, dev.dropped_texts) == (35, 1)
     assert (test.images, test.skipped, test.dropped_texts) == (12, (), 0)
-    assert "1 pictures skipped, and 1 texts that show them:\n      dev-1-2-3: " in str(report)
-    assert dev.skipped[0][1]
+    listed = imported / "regions-dev.skipped.jsonl"
+    assert f"1 pictures skipped, and 1 texts that show them, listed in {listed}:\n      dev-1-2-3: " in str(report)
+    assert dev.skipped[0].reason
     assert verify(imported) == []
     pairs = PairDataset.open(imported, "dev")
     assert len(pairs) == 23
@@ -272,20 +279,22 @@ def test_a_later_run_still_names_what_was_skipped(nlvr_source: Path, imported: P
     extract(imported)
     before = files_of(imported)
     again = extract(imported).stores[STORES[1]]
-    assert again.skipped == (("test-1-0-0", "skipped by an earlier run"),)
+    assert [picture.picture for picture in again.skipped] == ["test-1-0-0.png"]
+    assert "truncated" in again.skipped[0].reason.lower()
     assert files_of(imported) == before
 
 
 def test_a_damaged_picture_of_a_false_sentence_drops_no_text(nlvr_source: Path, imported: Path) -> None:
     (nlvr_source / "dev" / "images" / "7" / "dev-3-0-0.png").unlink()
     dev = extract(imported).stores[STORES[0]]
-    assert ([image for image, _ in dev.skipped], dev.dropped_texts) == (["dev-3-0-0"], 0)
+    assert [(picture.image, picture.reason) for picture in dev.skipped] == [("dev-3-0-0", "there is no such file")]
+    assert dev.dropped_texts == 0
 
 
 def test_no_readable_picture_at_all_is_an_error(nlvr_source: Path, imported: Path) -> None:
     for picture in nlvr_source.rglob("*.png"):
         picture.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="can be read"):
+    with pytest.raises(ValueError, match="can be (read|used)"):
         extract(imported)
 
 
@@ -394,7 +403,7 @@ def test_an_unknown_model_is_named_with_ones_like_it(imported: Path) -> None:
         ({"levels": (0, 9)}, r"cannot be made with feature levels \[0, 9\]"),
         ({"levels": ()}, "levels: expected different numbers"),
         ({"levels": (1, 1)}, "levels: expected different numbers"),
-        ({"grid": 0}, "grid: expected at least 1, got 0"),
+        ({"cells": 0}, "cells: expected at least 1, got 0"),
         ({"batch": 0}, "batch: expected at least 1, got 0"),
     ],
 )

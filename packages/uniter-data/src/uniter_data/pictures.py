@@ -1,12 +1,13 @@
 """A folder of pictures, found by image id."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import fsspec
 from PIL import Image
 
-__all__ = ["Pictures"]
+__all__ = ["SUFFIXES", "Pictures", "find_files"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -32,6 +33,12 @@ class Pictures:
 
     @cached_property
     def _paths(self) -> dict[str, str]:
-        filesystem, root = fsspec.url_to_fs(self.location)
-        found = map(PurePosixPath, filesystem.find(root))
-        return {path.stem: str(path) for path in found if path.suffix.lower() in SUFFIXES}
+        _, root = fsspec.url_to_fs(self.location)
+        found = (path for path in find_files(self.location) if path.suffix.lower() in SUFFIXES)
+        return {path.stem: str(root / path) for path in found}
+
+
+def find_files(location: str | Path) -> Iterator[PurePosixPath]:
+    """The files below a folder or URL, seen from there; none where there is no such folder."""
+    filesystem, root = fsspec.url_to_fs(str(location))
+    return (PurePosixPath(path).relative_to(root) for path in filesystem.find(root))

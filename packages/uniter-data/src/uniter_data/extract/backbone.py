@@ -2,10 +2,8 @@
 
 # B pictures, C channels of a level, h and w of its map
 
-import hashlib
-import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from uniter_data.extract.protocol import choose_device
+from uniter_data.extract.weights import HUB_TIMEOUT, digest_of, read_tensors, reason_of
+
 __all__ = ["Backbone", "load_backbone", "require_extra"]
 
-HUB_TIMEOUT = 10.0  # seconds until the hub counts as out of reach
 NAMED = 3  # so many missing tensors, or models of a similar name, are named in an error
 
 
@@ -85,7 +85,7 @@ def load_backbone(
         weights: "hub" for timm's pretrained ones, "random", or a file of them (safetensors, or torch's without pickled
             code).
         seed: of random weights.
-        levels: numbers of timm's feature levels, 0 the finest.
+        levels: numbers of timm's feature levels, 0 the finest, -1 the coarsest.
         device: default: the GPU if there is one.
 
     Raises:
@@ -99,7 +99,7 @@ def load_backbone(
         net: Any = _create(timm, model, levels, pretrained=weights == "hub")
     if weights not in ("hub", "random"):
         load_weights(net, Path(weights), model)
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = choose_device(device)
     config = timm.models.get_pretrained_cfg(model)
     fixed = config is not None and config.fixed_input_size
     mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
@@ -128,7 +128,7 @@ def load_weights(net: nn.Module, path: Path, model: str) -> None:
     Raises:
         ValueError: the file cannot be read without running code in it, lacks a tensor, or has one of another shape.
     """
-    tensors = {_flat(name): tensor for name, tensor in _read_tensors(path).items()}
+    tensors = {_flat(name): tensor for name, tensor in read_tensors(path).items()}
     wanted = net.state_dict()
     missing = [name for name in wanted if _flat(name) not in tensors]
     if missing:
@@ -156,8 +156,8 @@ def _create(timm: ModuleType, model: str, levels: Sequence[int], *, pretrained: 
             f"model: timm knows no {model!r}"
             + (f": did you mean {', '.join(close)}?" if close else ": see timm.list_models()")
         )
-    if not levels or min(levels) < 0 or len(set(levels)) < len(levels):
-        raise ValueError(f"levels: expected different numbers from 0, got {list(levels)}")
+    if not levels or len(set(levels)) < len(levels):
+        raise ValueError(f"levels: expected different numbers, got {list(levels)}")
     if pretrained:
         _reach_hub(timm, model)
     try:
@@ -165,7 +165,7 @@ def _create(timm: ModuleType, model: str, levels: Sequence[int], *, pretrained: 
     # what timm raises depends on the family of models
     except Exception as error:
         raise ValueError(
-            f"timm's {model} cannot be made with feature levels {list(levels)} ({_reason(error)}): choose others"
+            f"timm's {model} cannot be made with feature levels {list(levels)} ({reason_of(error)}): choose others"
         ) from error
     return net
 
@@ -187,35 +187,9 @@ def _reach_hub(timm: ModuleType, model: str) -> None:
     # the errors of whichever HTTP client the hub's library uses
     except Exception as error:
         raise ValueError(
-            f"the hub is out of reach ({_reason(error)}), and weights of {model} are not in its cache: connect, give a "
-            "file of weights (--weights FILE), or take random ones (--weights random)"
+            f"the hub is out of reach ({reason_of(error)}), and weights of {model} are not in its cache: connect, give "
+            "a file of weights (--weights FILE), or take random ones (--weights random)"
         ) from error
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file. No code in it is run."""
-    if not path.is_file():
-        raise ValueError(f"weights: there is no file {path}: expected one, or hub, or random")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors, and code in it is not run: save them as .safetensors"
-        ) from error
-    # damaged files make the readers raise all sorts of errors
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not a readable file of weights ({_reason(error)}): expected .safetensors or .pt"
-        ) from error
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping):
-        raise ValueError(f"{path}: expected a mapping from names to tensors, got {type(loaded).__name__}")
-    return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, Tensor)}
 
 
 def _flat(name: str) -> str:
@@ -227,18 +201,9 @@ def _flat(name: str) -> str:
     return re.sub(r"[._]", "_", name.removeprefix("model."))
 
 
-def _reason(error: Exception) -> str:
-    """What another library's error says, on one line.
-
-    >>> _reason(OSError("503 for this url\\nFor more information …")), _reason(EOFError())
-    ('503 for this url', 'EOFError')
-    """
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def _identify(weights: str, config: Any) -> str:
     if weights == "random":
         return weights
     if weights == "hub":
         return f"hub:{config.hf_hub_id}"
-    return f"sha256:{hashlib.sha256(Path(weights).read_bytes()).hexdigest()}"
+    return f"sha256:{digest_of(Path(weights))}"

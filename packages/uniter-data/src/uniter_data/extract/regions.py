@@ -1,21 +1,15 @@
-"""From a data set with box files to one with region stores."""
+"""From pictures to region stores: a data set's, or one of a folder."""
 
-# R regions of a picture, C classes
-
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from uniter_data.extract.backbone import load_backbone
-from uniter_data.extract.boxes import BoxFile, PictureBoxes, box_file
-from uniter_data.extract.extractor import Extractor, take_up_extractor
-from uniter_data.extract.orphans import drop_orphans
-from uniter_data.extract.pictures import ReadPicture, read_picture
-from uniter_data.extract.report import ExtractedStore, ExtractionReport
-from uniter_data.stores import RegionStore, RegionWriter, read_manifest
+from uniter_data.extract.making import make_store, refuse_another
+from uniter_data.extract.pictures import refuse_bombs
+from uniter_data.extract.protocol import RegionExtractor, check_extractor
+from uniter_data.extract.report import ExtractionReport
+from uniter_data.extract.standardisation import take_up_standardised
+from uniter_data.extract.waiting import WaitingStore, waiting_folder, waiting_stores
+from uniter_data.stores.locations import is_remote
 
 __all__ = ["extract_regions"]
 
@@ -23,141 +17,84 @@ Progress = Callable[[str, int, int], None]
 
 
 def extract_regions(
-    directory: str | Path,
+    source: str | Path,
     *,
-    model: str = "resnet18",
-    weights: str = "hub",
+    extractor: RegionExtractor,
+    out: str | Path | None = None,
+    given_boxes: bool = False,
+    standardise: bool = False,
     seed: int = 0,
-    levels: Sequence[int] = (0, 1),
-    grid: int = 2,
+    ids: str = "stem",
     batch: int = 8,
-    device: str | torch.device | None = None,
+    workers: int = 2,
     progress: Progress | None = None,
 ) -> ExtractionReport:
-    """Make the region store of every box file in a data set; an extraction that was interrupted goes on.
-
-    Each level is pooled inside each box to `grid` x `grid` cells (RoIAlign), the cells of all levels make one vector,
-    and each of its dimensions is standardised. The default suits drawings with objects of 10 to 30 pixels: the two
-    finest levels (strides 2 and 4 in a ResNet), and four cells to keep the shape. For photographs rather take coarse
-    levels of pretrained weights in one cell: `levels=(3, 4), grid=1`.
+    """Make the region stores of a data set, or one of a folder of pictures; what was interrupted goes on.
 
     Args:
-        directory: the data set.
-        model: any timm model that gives feature maps.
-        weights: "hub" (pretrained), "random", or a file: safetensors, or torch's without pickled code.
-        seed: of random weights and of the sample that the standardisation is fitted to.
-        levels: of timm's feature levels, 0 the finest.
-        grid: cells along a side of a box.
+        source: a data set that waits for regions, or a folder (or URL) of pictures.
+        extractor: `backbone_extractor`, `detector_extractor`, or one of your own: see `RegionExtractor`.
+        out: the store to write; for a folder only, a data set says where its own lie.
+        given_boxes: describe the regions of the data set's box files instead of letting the extractor find its own.
+        standardise: fit mean and deviation of each feature once and apply them; for backbones, whose levels differ in
+            scale. The statistics lie in extraction.json in the stores' folder, and are used by all stores there.
+        seed: of the sample that they are fitted to.
+        ids: of a folder's images: "stem" of the file, or its "path" below the folder without suffix.
         batch: pictures at once; few are fast on a CPU (their maps stay in its cache), a GPU wants more.
-        device: default: the GPU if there is one.
+        workers: threads that read and decode pictures.
         progress: called with what is done, how much of it, and of how much.
 
     Returns:
-        What was done. Pictures that cannot be read are skipped and named in it; texts that show them are left out.
+        What was done. Pictures that cannot be read, or that have no region, are skipped and listed in it and in a file
+        beside the store; texts of the data set that show them are left out.
 
     Raises:
-        RuntimeError: timm or torchvision is not installed.
-        ValueError: the data set has no box file, its pictures are not where it says, the weights cannot be had, or its
-            extraction was begun in another way.
-        OSError: the disk is full; run again to go on.
+        RuntimeError: a library is not installed.
+        ValueError: there is nothing to extract, a name is taken twice, or an extraction was begun in another way.
+        OSError: the disk is full, or a remote folder out of reach; run again to go on.
     """
-    folder = Path(directory)
-    for name, number in (("grid", grid), ("batch", batch)):
+    for name, number in (("batch", batch), ("workers", workers)):
         if number < 1:
             raise ValueError(f"{name}: expected at least 1, got {number}")
+    check_extractor(extractor)
     tell = progress or (lambda what, done, total: None)
-    box_files = _box_files(folder)
-    backbone = load_backbone(model, weights=weights, seed=seed, levels=levels, device=device)
-    extractor = take_up_extractor(
-        folder, backbone, grid=grid, seed=seed, box_files=box_files.values(), batch=batch, tell=tell
-    )
-    stores = {
-        path.name: _make_store(folder, path, boxes, extractor, batch=batch, tell=tell)
-        for path, boxes in box_files.items()
-    }
+    stores = _stores(str(source), out, ids)
+    lacking = next((store.path for store in stores if given_boxes and not store.given), None)
+    if lacking:
+        raise ValueError(f"{lacking} has no box file: let the extractor find its own regions, or give a grid")
+    with refuse_bombs():
+        if standardise:
+            extractor = take_up_standardised(
+                stores[0].directory or stores[0].path.parent,
+                extractor,
+                stores,
+                given=given_boxes,
+                seed=seed,
+                workers=workers,
+                tell=tell,
+            )
+        for store in stores:
+            refuse_another(store, extractor)
+        made = {
+            store.path.name: make_store(store, extractor, given=given_boxes, batch=batch, workers=workers, tell=tell)
+            for store in stores
+        }
     return ExtractionReport(
-        directory=folder, extractor=extractor.description, region_dim=extractor.region_dim, stores=stores
+        source=str(source),
+        extractor=extractor.name,
+        region_dim=extractor.region_dim,
+        stores=made,
     )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _box_files(folder: Path) -> dict[Path, BoxFile]:
-    """The box file of each region store that has one."""
-    paths = dict.fromkeys(folder / split.regions for split in read_manifest(folder).splits.values())
-    found = {path: BoxFile(box_file(path)) for path in paths if box_file(path).is_file()}
-    if not found:
-        raise ValueError(f"{folder} has no box file (such as regions-train.boxes.jsonl): there is nothing to extract")
-    for boxes in found.values():
-        if not boxes.pictures.is_dir():
-            raise ValueError(f"{boxes.path} expects its pictures in {boxes.pictures}: put them there, or import again")
-    return found
-
-
-def _make_store(
-    folder: Path, path: Path, boxes: BoxFile, extractor: Extractor, *, batch: int, tell: Progress
-) -> ExtractedStore:
-    skipped = {} if path.exists() else _extract(path, boxes, extractor, batch=batch, tell=tell)
-    store = RegionStore(path)
-    stored = set(store.image_ids.tolist())
-    missing = [row.image for row in boxes if row.image not in stored]
-    return ExtractedStore(
-        images=store.num_images,
-        regions=int(store.offsets[-1]),
-        skipped=tuple((image, skipped.get(image, "skipped by an earlier run")) for image in missing),
-        dropped_texts=drop_orphans(folder, path),
-    )
-
-
-def _extract(path: Path, boxes: BoxFile, extractor: Extractor, *, batch: int, tell: Progress) -> dict[str, str]:
-    """Write one store; the pictures that could not be read, and why."""
-    skipped: dict[str, str] = {}
-    total = sum(1 for _ in boxes)
-    done = 0
-    with RegionWriter(
-        path,
-        region_dim=extractor.region_dim,
-        class_names=boxes.class_names,
-        extractor=extractor.description,
-        attributes=extractor.attributes,
-    ) as writer:
-        for rows in _batches(boxes, batch):
-            # a batch that was partly written is computed as a whole, so that a resumed run gives the same bits
-            if any(row.image not in writer.done for row in rows):
-                skipped |= _append(writer, rows, boxes, extractor)
-            done += len(rows)
-            tell(f"extracting {path.stem}", done, total)
-        if not writer.done:
-            raise ValueError(f"none of the {total} pictures in {boxes.pictures} can be read: {_first(skipped)}")
-        writer.publish()
-    return skipped
-
-
-def _append(writer: RegionWriter, rows: list[PictureBoxes], boxes: BoxFile, extractor: Extractor) -> dict[str, str]:
-    """Write the pictures of one batch that are not written yet."""
-    read = {row.image: read_picture(boxes.pictures, row, extractor.backbone.picture_size) for row in rows}
-    pictures = [picture for picture in read.values() if isinstance(picture, ReadPicture)]
-    one_hot = np.eye(len(boxes.class_names), dtype=np.float16)
-    for picture, features in zip(pictures, extractor(pictures), strict=True):
-        if picture.image in writer.done:
-            continue
-        corners = picture.boxes.numpy()
-        writer.append(
-            picture.image,
-            features,
-            np.concatenate([corners, corners[:, 2:] - corners[:, :2]], axis=1),
-            labels=one_hot[picture.classes.numpy()],
-            size=picture.size,
-        )
-    return {image: reason for image, reason in read.items() if isinstance(reason, str)}
-
-
-def _batches(boxes: BoxFile, size: int) -> Iterator[list[PictureBoxes]]:
-    rows = iter(boxes)
-    while batch := list(islice(rows, size)):
-        yield batch
-
-
-def _first(skipped: dict[str, str]) -> str:
-    return next(iter(skipped.values()), "the box file names none")
+def _stores(source: str, out: str | Path | None, ids: str) -> list[WaitingStore]:
+    if not is_remote(source) and (Path(source) / "dataset.json").is_file():
+        if out is not None:
+            raise ValueError(f"out: {source} is a data set, which says where its stores lie: leave it out")
+        return waiting_stores(Path(source))
+    if out is None:
+        raise ValueError(f"out: {source} is no data set: say where the store of a folder of pictures shall lie")
+    return [waiting_folder(source, Path(out), ids)]
