@@ -22,7 +22,7 @@ from timing import machine, medians
 from torch import Tensor, nn
 from visualbert import build_visualbert, visualbert_inputs
 
-from uniter_core import Sample, UniterConfig, pack
+from uniter_core import Sample, UniterConfig, pack, training_flops
 from uniter_tasks import ObjectiveSettings, PretrainingModel, objective
 
 OBJECTIVES = {"mlm": 0.0, "itm": 0.0, "itm + wra": 0.1, "mrc-kl": 0.0, "mrfr": 0.0}  # with the weight of transport
@@ -93,14 +93,6 @@ def objective_steps(bench: Bench, samples: Sequence[Sample]) -> dict[str, Callab
     }
 
 
-def flops_a_unit(config: UniterConfig, samples: Sequence[Sample]) -> float:
-    """Of a step's matrix products, the encoder's layers alone: 6 a weight, and 12 H a unit that a unit looks at."""
-    hidden, inner = config.hidden_size, config.intermediate_size
-    lengths = torch.tensor([sample.num_words + sample.num_regions for sample in samples], dtype=torch.float64)
-    seen = float(lengths.square().sum() / lengths.sum())  # units that the average unit looks at
-    return config.num_layers * (6 * (4 * hidden**2 + 2 * hidden * inner) + 12 * hidden * seen)
-
-
 def product_rate(bench: Bench) -> float:
     """Floating-point operations a second of the largest product of a layer, alone."""
     rows, hidden, inner = bench.units, bench.config.hidden_size, bench.config.intermediate_size
@@ -112,8 +104,10 @@ def product_rate(bench: Bench) -> float:
 
 def print_table(bench: Bench, samples: Sequence[Sample], seconds: dict[str, float], *, against: str) -> None:
     """Median milliseconds, real units a second, how many times as fast as one of them, share of the product rate."""
-    units = sum(sample.num_words + sample.num_regions for sample in samples)
-    work, limit = flops_a_unit(bench.config, samples), product_rate(bench)
+    lengths = [sample.num_words + sample.num_regions for sample in samples]
+    units = sum(lengths)
+    work = training_flops(bench.config, lengths, regions=sum(sample.num_regions for sample in samples))
+    limit = product_rate(bench)
     precision = str(bench.dtype).removeprefix("torch.")
     print(f"\n{units:,} units in {len(samples)} pairs, {precision}; products alone run at {limit / 1e9:,.0f} GFLOP/s\n")
     print(f"| step | ms | units/s | times {against} | share of the product rate |")
@@ -121,7 +115,7 @@ def print_table(bench: Bench, samples: Sequence[Sample], seconds: dict[str, floa
     for name, took in seconds.items():
         print(
             f"| {name} | {1e3 * took:,.0f} | {units / took:,.0f} | {seconds[against] / took:.2f} "
-            f"| {units * work / took / limit:.0%} |"
+            f"| {work / took / limit:.0%} |"
         )
 
 

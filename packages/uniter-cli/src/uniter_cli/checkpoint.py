@@ -32,7 +32,8 @@ class Position:
     Attributes:
         step: number of the next step.
         streams: position of each `dataset/objective` stream that has been drawn from.
-        seconds, units, slots: totals of the steps so far, for the summary.
+        seconds, units, slots, flops: totals of the steps so far, for the summary.
+        spent: seconds of them by part, as a step report has them.
         skipped: steps that changed nothing because their loss was not finite.
         best: the best value so far of the metric that is watched, None before the first.
     """
@@ -41,6 +42,8 @@ class Position:
     seconds: float = 0.0
     units: int = 0
     slots: int = 0
+    flops: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
     skipped: int = 0
     best: float | None = None
     streams: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -52,6 +55,9 @@ class Position:
         self.seconds += report.seconds
         self.units += report.units * processes
         self.slots += report.slots * processes
+        self.flops += report.flops
+        for part, seconds in report.spent.items():
+            self.spent[part] = self.spent.get(part, 0.0) + seconds
         self.skipped += report.skipped
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +21,7 @@ from uniter_cli.optim import learning_rate
 from uniter_cli.parallel import clip_gradients
 from uniter_cli.recipe import Recipe
 from uniter_cli.stopwatch import Stopwatch
+from uniter_core import UniterEncoder, training_flops
 from uniter_tasks import TaskBatch
 
 __all__ = ["StepReport", "fit"]
@@ -41,7 +42,9 @@ class StepReport:
         lr: learning rate.
         units: real units of this process's share; `slots` what a padded batch would have held.
         seconds: wall time of the step.
-        spent: seconds of it by part: `data` (waiting for batches), `forward`, `backward`, `update`.
+        spent: seconds of it by part: `data` (waiting for batches), `agreement` (of the processes), `forward`,
+            `backward` (with the exchange of gradients that runs beside it), `update`.
+        flops: arithmetic of this process's share of the encoder's work.
         stream, position: what it drew from, and where that stands now.
     """
 
@@ -56,6 +59,7 @@ class StepReport:
     slots: int
     seconds: float
     spent: dict[str, float]
+    flops: float
     stream: str
     position: dict[str, int]
 
@@ -90,6 +94,7 @@ def fit(
         RunError: the loss or the gradient is not finite and the recipe does not skip such steps; the message names
             the pairs.
     """
+    config = cast(UniterEncoder, accelerator.unwrap_model(model).encoder).config
     model.train()
     clock = time.perf_counter()
     for step, parts, waited in _steps(batches, first_step, recipe.batch.accumulation):
@@ -97,7 +102,8 @@ def fit(
         lr = learning_rate(recipe.optimizer, step, recipe.steps)
         for group in optimizer.param_groups:
             group["lr"] = lr * group["multiplier"]
-        count, stopping = _agree(accelerator, parts, stop=asked_to_stop())
+        with watch.part("agreement"):
+            count, stopping = _agree(accelerator, parts, stop=asked_to_stop())
         loss = _backward(model, accelerator, parts, count, watch)
         with watch.part("update"):
             # under fp16 the scaler itself skips a step whose scaled gradients overflow
@@ -124,6 +130,7 @@ def fit(
             slots=sum(p.num_samples * p.max_seqlen for p in packed),
             seconds=now - clock,
             spent=spent,
+            flops=sum(training_flops(config, p.segments.lengths, len(p.region_features)) for p in packed),
             stream=job.stream,
             position=job.position,
         )

@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from uniter_cli.display import Display
 from uniter_cli.fit import StepReport
+from uniter_cli.memory import peak_memory
 from uniter_cli.run_directory import RunDirectory
 
 __all__ = ["Logbook"]
@@ -23,12 +24,23 @@ class Logbook:
         first_step: where it starts (a resumed run later than 0).
         log_every: steps between records.
         main: whether this is the process that writes.
+        peak: floating-point operations a second of its device at most; None where that is not known.
     """
 
-    def __init__(self, directory: RunDirectory, *, steps: int, first_step: int, log_every: int, main: bool) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        *,
+        steps: int,
+        first_step: int,
+        log_every: int,
+        main: bool,
+        peak: float | None = None,
+    ) -> None:
         self._directory = directory
         self._log_every = log_every
         self._main = main
+        self._peak = peak
         self._window: list[StepReport] = []
         self._display = Display(steps=steps, first_step=first_step) if main else None
         self._board = SummaryWriter(str(directory.tensorboard), purge_step=first_step) if main else None
@@ -86,6 +98,8 @@ class Logbook:
             "lr": last.lr,
             "units_per_s": round(scale_units * sum(r.units for r in window) / seconds, 1),
             "utilisation": round(sum(r.units for r in window) / sum(r.slots for r in window), 4),
+            "memory_mib": round(peak_memory() / 2**20),
+            **({"mfu": round(sum(r.flops for r in window) / seconds / self._peak, 4)} if self._peak else {}),
             **{f"{part}_share": round(sum(r.spent[part] for r in window) / seconds, 4) for part in last.spent},
         }
         losses = {f"{r.dataset}/{r.objective}": r.loss for r in window}

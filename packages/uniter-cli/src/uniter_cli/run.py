@@ -1,15 +1,12 @@
 """The course of a run of any kind: begin or resume, train, measure, save, test once, sum up."""
 
 import json
-import resource
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -22,15 +19,17 @@ from uniter_cli.fit import StepReport, fit
 from uniter_cli.interruption import Interrupted, Interruption
 from uniter_cli.loader import Job
 from uniter_cli.logbook import Logbook
+from uniter_cli.memory import peak_memory
 from uniter_cli.nearest import nearest
 from uniter_cli.parallel import Spread
 from uniter_cli.parallel import spread as spread_model
+from uniter_cli.peak import peak_flops
 from uniter_cli.recipe import Recipe
 from uniter_cli.run_directory import RunDirectory, write_text
 from uniter_cli.summary import RunResult, markdown, show
 from uniter_tasks import TaskBatch
 
-__all__ = ["Busy", "Plan", "Work", "run"]
+__all__ = ["Busy", "Course", "Plan", "Work", "run"]
 
 LOW = ("loss", "distance")  # endings of the metrics that are best when low
 
@@ -46,14 +45,28 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Course:
+    """What the stream of batches may use of the run that it feeds.
+
+    Attributes:
+        directory: of the run.
+        busy: shows that it does something else.
+        gather: brings `Work.model` up to date with what is trained; every process takes part.
+    """
+
+    directory: RunDirectory
+    busy: Busy
+    gather: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What a kind of run brings to the course that all runs have in common.
 
     Attributes:
         model: to be trained; called as `model(name, batch)`, returns a `Loss`.
         plan: what is trained on, in which order.
-        loader: opens the stream of this process's micro-batches, from where the plan stands; it may keep in the run's
-            directory what it finds between two batches, and show that it is busy.
+        loader: opens the stream of this process's micro-batches, from where the plan stands.
         validate: the prepared model → metrics of the validation split; empty where there is none.
         baselines: what constant answers reach, by the same names.
         test: metrics of the test split, looked at once; empty where there is none.
@@ -62,7 +75,7 @@ class Work:
 
     model: nn.Module
     plan: Plan
-    loader: Callable[[RunDirectory, Busy], Iterable[tuple[Job, TaskBatch]]]
+    loader: Callable[[Course], Iterable[tuple[Job, TaskBatch]]]
     validate: Callable[[nn.Module, Busy], dict[str, float]]
     baselines: Callable[[], dict[str, float]]
     test: Callable[[Busy], dict[str, float]]
@@ -95,6 +108,7 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
         first_step=position.step,
         log_every=recipe.save.log_every,
         main=accelerator.is_main_process,
+        peak=peak_flops(accelerator.device, recipe.precision),
     ) as logbook:
 
         def validate(step: int) -> None:
@@ -123,7 +137,7 @@ def run(recipe: Recipe, out: Path, accelerator: Accelerator, work: Work, *, resu
                 spread.trained,
                 spread.optimizer,
                 accelerator,
-                work.loader(directory, logbook.busy),
+                work.loader(Course(directory=directory, busy=logbook.busy, gather=spread.gather)),
                 recipe,
                 first_step=position.step,
                 after_step=after_step,
@@ -158,6 +172,7 @@ def _finish(
     if accelerator.is_main_process:
         work.save(directory.model)
     test = work.test(logbook.busy)
+    peak = peak_flops(accelerator.device, recipe.precision)
     measured = [r["metrics"] for r in directory.records() if r["kind"] == "validation"]
     result = RunResult(
         before=measured[0] if measured else {},
@@ -165,11 +180,13 @@ def _finish(
         baselines=work.baselines(),
         test=test,
         seconds=position.seconds,
+        spent={part: seconds / max(position.seconds, 1e-9) for part, seconds in position.spent.items()},
+        mfu=position.flops / position.seconds / peak if peak and position.seconds else None,
         skipped=position.skipped,
         units=position.units,
         utilisation=position.units / max(position.slots, 1),
         parameters=sum(parameter.numel() for parameter in work.model.parameters()),
-        peak_memory=_peak_memory(),
+        peak_memory=peak_memory(),
     )
     if accelerator.is_main_process:
         write_text(directory.results, json.dumps(asdict(result), indent=2) + "\n")
@@ -247,11 +264,3 @@ def _check_space(out: Path, model: nn.Module, recipe: Recipe) -> None:
             f"{out}: the run's checkpoints need {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free: "
             "make room, choose another --out, or keep fewer (--set save.keep=1)"
         )
-
-
-def _peak_memory() -> int:
-    """Bytes: of the device where there is one, else of the process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -20,6 +20,8 @@ class RunResult:
         baselines: what always giving the most frequent answer would reach, by the same names.
         test: metrics of the test split; empty where there is none.
         seconds: of training, without generation, validation and test.
+        spent: share of these by part of a step: waiting for data, forward, backward, …
+        mfu: share of the device's peak that the encoder's arithmetic came to; None where the peak is not known.
         skipped: steps that changed nothing because their loss was not finite.
         units: real units trained on, over all processes.
         utilisation: share of a padded batch that would have been real units.
@@ -32,6 +34,8 @@ class RunResult:
     baselines: dict[str, float]
     test: dict[str, float]
     seconds: float
+    spent: dict[str, float]
+    mfu: float | None
     skipped: int
     units: int
     utilisation: float
@@ -105,12 +109,15 @@ def _ordered(metrics: Mapping[str, float], *, details: bool) -> list[str]:
 
 def _line(result: RunResult, recipe: Recipe) -> str:
     rate = result.units / result.seconds if result.seconds else 0.0
+    parts = ", ".join(f"{part} {share:.0%}" for part, share in result.spent.items() if round(share, 2))
+    used = f"; {result.mfu:.0%} of the device's peak" if result.mfu else ""
     skipped = f" ({result.skipped} steps skipped, not finite)" if result.skipped else ""
     return (
         f"{recipe.steps:,} steps{skipped} in {_duration(result.seconds)}: "
         f"{result.units:,} real units at {rate:,.0f} a second "
         f"(a padded batch would have been {result.utilisation:.0%} full); "
-        f"{result.parameters / 1e6:.2f} M parameters; peak memory {result.peak_memory / 2**20:,.0f} MiB."
+        f"{result.parameters / 1e6:.2f} M parameters; peak memory {result.peak_memory / 2**20:,.0f} MiB. "
+        f"A step: {parts}{used}."
     )
 
 

@@ -3,6 +3,7 @@
 from uniter_core.config import PRESETS, UniterConfig
 from uniter_core.dropout import Dropout
 from uniter_core.encoder import UniterEncoder
+from uniter_core.flops import training_flops
 from uniter_core.initialisation import initialise
 from uniter_core.packed import PackedBatch, pack
 from uniter_core.randomness import key_of, permutation, uniforms, unit_keys
@@ -23,6 +24,7 @@ __all__ = [
     "key_of",
     "pack",
     "permutation",
+    "training_flops",
     "uniforms",
     "unit_keys",
 ]
