@@ -157,7 +157,7 @@ def example_work(recipe: Recipe, accelerator: Accelerator, sources: TaskSources,
     return Work(
         model=model,
         plan=plan,
-        loader=lambda directory, busy: batch_loader(
+        loader=lambda course: batch_loader(
             ExampleBatches(sources.train, model.task, model.settings, training=True),
             plan,
             workers=recipe.batch.workers,

@@ -7,7 +7,6 @@ stops in between goes on with it, and one that stops while it mines does so agai
 # T texts, I images, P pairs of a band, K hardest kept
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from uniter_cli.errors import RunError, UsageError
 from uniter_cli.recipe import Recipe
 from uniter_cli.retrieval_sources import image_samples, text_samples
+from uniter_cli.run import Course
 from uniter_core import key_of, unit_keys
 from uniter_data import HardTable, PairDataset, RandomNegatives, ScoredPairs, candidate_pairs
 from uniter_tasks.downstream import DownstreamModel
@@ -53,16 +53,17 @@ class Miner:
         self._dataset = dataset
         self._model = model
 
-    def table(self, folder: Path, step: int, busy: Callable[[int, int], None]) -> HardTable:
-        """What holds at a step: mined now where it is a step to mine at, else read from the folder.
+    def table(self, step: int, course: Course) -> HardTable:
+        """What holds at a step: mined now where it is a step to mine at, else read from the run's directory.
 
         Raises:
             RunError: the file of an earlier mining is missing or damaged.
         """
         negatives, dataset = self._recipe.negatives, self._dataset
         mined_at = step - step % negatives.mine_every
-        path = folder / f"step-{mined_at:08d}.npz"
+        path = course.directory.mined / f"step-{mined_at:08d}.npz"
         if mined_at == step:
+            course.gather()
             table = mine(
                 self._model,
                 self._accelerator,
@@ -71,7 +72,7 @@ class Miner:
                 keep=negatives.mine_keep,
                 units=self._recipe.validation.units,
                 key=key_of(self._recipe.seed, dataset.name, "mining", step),
-                busy=busy,
+                busy=course.busy("mining"),
             )
             if self._accelerator.is_main_process:
                 table.save(path)

@@ -53,7 +53,7 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
     work = Work(
         model=model,
         plan=plan,
-        loader=lambda directory, busy: batch_loader(
+        loader=lambda course: batch_loader(
             PairBatches(sources.train, settings),
             plan,
             workers=recipe.batch.workers,

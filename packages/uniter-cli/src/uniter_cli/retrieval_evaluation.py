@@ -39,7 +39,7 @@ from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel
 from uniter_tasks.downstream import DownstreamModel, TaskSettings
 from uniter_tasks.grid import Gallery, match_scorer, score_blocks, share
-from uniter_tasks.metrics import score_retrieval
+from uniter_tasks.metrics import RetrievalScore, bootstrap_interval, score_retrieval
 from uniter_tasks.predictions import gold_columns
 
 __all__ = ["evaluate_matrix", "evaluate_retrieval", "fill", "open_matcher"]
@@ -195,17 +195,29 @@ def _check_folds(folds: int, gallery: PairGallery) -> None:
 
 def _report(matrix: ScoreMatrix, gallery: PairGallery, columns: NDArray[np.int64], folds: int) -> dict[str, Any]:
     """What is said of a whole matrix; `columns` (T,) of each text's image."""
+    score = score_retrieval(matrix, columns)
     report = {
         "data": gallery.dataset.directory,
         "split": gallery.dataset.split,
         "scores": str(matrix.path),
         "examples": len(columns),
         "images": len(gallery.image_rows),
-        **recalls(score_retrieval(matrix, columns)),
+        **recalls(score),
+        **_intervals(score),
     }
     if folds > 1:
         report |= {"num_folds": folds, "folds": recalls(score_retrieval(matrix, columns, folds=folds))}
     return report
+
+
+def _intervals(score: RetrievalScore) -> dict[str, list[float]]:
+    """95 % intervals of the recalls, over other queries to the same gallery, which count as independent."""
+    sides = {"image": (score.image_recall, score.image_ranks), "text": (score.text_recall, score.text_ranks)}
+    return {
+        f"{side}_recall@{k}_interval": list(bootstrap_interval(ranks < k))
+        for side, (by_k, ranks) in sides.items()
+        for k in by_k
+    }
 
 
 def _dataset(

@@ -13,8 +13,7 @@ from uniter_cli.loader import Job, batch_loader
 from uniter_cli.mining import Miner
 from uniter_cli.recipe import Recipe
 from uniter_cli.retrieval_sources import PairGallery, PairSources
-from uniter_cli.run import Busy, Work
-from uniter_cli.run_directory import RunDirectory
+from uniter_cli.run import Busy, Course, Work
 from uniter_tasks import TaskBatch
 from uniter_tasks.downstream import DownstreamModel
 from uniter_tasks.grid import grid_blocks, match_scorer, score_blocks, share
@@ -51,7 +50,7 @@ def retrieval_work(recipe: Recipe, accelerator: Accelerator, sources: PairSource
         if dataset is not None
     }
 
-    def batches(directory: RunDirectory, busy: Busy) -> Iterator[tuple[Job, TaskBatch]]:
+    def batches(course: Course) -> Iterator[tuple[Job, TaskBatch]]:
         """One stretch after the other: what is mined before it holds for all of it."""
         loader = batch_loader(
             GroupBatches(sources.train, negatives, model.settings, keep=recipe.negatives.keep),
@@ -61,7 +60,7 @@ def retrieval_work(recipe: Recipe, accelerator: Accelerator, sources: PairSource
         )
         while plan.first_step < recipe.steps:
             if miner:
-                plan.renew(miner.table(directory.mined, plan.first_step, busy("mining")))
+                plan.renew(miner.table(plan.first_step, course))
             yield from loader  # its workers start anew, and with what was mined
             plan.go_on()
 

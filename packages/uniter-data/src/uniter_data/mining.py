@@ -123,7 +123,7 @@ class HardTable:
             ValueError: the file is missing, damaged or of other data; the message names it.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 table = cls(images=arrays["images"], texts=arrays["texts"])
         except (OSError, KeyError, ValueError, EOFError, BadZipFile, TypeError) as error:
             raise ValueError(f"{path}: no hard negatives can be read ({error})") from error
