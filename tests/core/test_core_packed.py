@@ -148,3 +148,18 @@ def test_half_precision_features_are_packed_under_autocast() -> None:
     half = replace(sample, region_features=sample.region_features.half())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert pack([half, half]).region_features.dtype == torch.float16
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [0, 2, 1], [0, 1], [0, 1, 2, 0], [1, 2], [0, 1, 2, 3]])
+def test_regions_fetched_together_are_packed_like_any_others(order: list[int]) -> None:
+    together = torch.arange(24.0).reshape(6, 4)
+    features = [*together.split([1, 3, 2]), torch.full((2, 4), -1.0)]
+    samples = [
+        Sample(
+            token_ids=torch.tensor([1, 2]), region_features=features[i], region_boxes=torch.zeros(len(features[i]), 7)
+        )
+        for i in order
+    ]
+    packed = pack(samples).region_features
+    assert packed.equal(torch.cat([features[i] for i in order]))
+    assert (packed.data_ptr() == together.data_ptr()) == (order == [0, 1, 2])  # then nothing is copied

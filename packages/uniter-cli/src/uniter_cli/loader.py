@@ -4,7 +4,9 @@ A `Job` says what a micro-batch holds and is all that travels to a worker; so th
 number of workers nor, as the global batch is drawn before it is divided, on the number of processes.
 """
 
+import multiprocessing
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 
 import numpy as np
 import torch
@@ -82,6 +84,12 @@ def batch_loader(
         prefetch_factor=4 if workers else None,
         # a loader draws a seed when it starts: from the global generator it would take a number that dropout is owed
         generator=torch.Generator(),
-        # forking a process whose stores already run threads can deadlock
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=_forkserver() if workers else None,
     )
+
+
+def _forkserver() -> ForkServerContext:
+    """Workers forked off a process that has only imported: forking one whose stores run threads can deadlock."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["uniter_data", "uniter_tasks"])  # once, not in every worker
+    return context

@@ -210,14 +210,12 @@ def pack(samples: Sequence[Sample]) -> PackedBatch:
     region_lengths = torch.tensor([sample.num_regions for sample in samples])
     words, regions = int(text_lengths.sum()), int(region_lengths.sum())
     first_words = (text_lengths.cumsum(0) - text_lengths).repeat_interleave(text_lengths)
-    with torch.autocast("cpu", enabled=False):  # under which float16 cannot be concatenated
-        features = torch.cat([sample.region_features for sample in samples])
     return PackedBatch(
         token_ids=torch.cat([sample.token_ids for sample in samples]),
         token_positions=torch.arange(words) - first_words,
         token_types=_types([sample.token_types for sample in samples], text_lengths, default=0),
-        region_features=features,
-        region_boxes=torch.cat([sample.region_boxes for sample in samples]),
+        region_features=_joined([sample.region_features for sample in samples]),
+        region_boxes=_joined([sample.region_boxes for sample in samples]),
         region_types=_types([sample.region_types for sample in samples], region_lengths, default=1),
         region_masked=torch.zeros(regions, dtype=torch.bool),
         text_lengths=text_lengths,
@@ -240,6 +238,23 @@ _DERIVED = (
     "any_masked", "unit_lengths", "cu_seqlens", "cls_units", "word_samples", "region_samples", "word_units",
     "region_units", "gather", "segments",
 )  # fmt: skip
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Rows one after another: a view where they are all of a storage, in its order, as what was fetched together is."""
+    storage = parts[0].untyped_storage()
+    at = 0
+    for part in parts:
+        follows = part.storage_offset() == at and part.untyped_storage().data_ptr() == storage.data_ptr()
+        if not follows or not part.is_contiguous():
+            break
+        at += part.numel()
+    else:
+        if at * parts[0].element_size() == storage.nbytes() > 0:
+            width = parts[0].shape[1]
+            return parts[0].as_strided((at // width, width), (width, 1))
+    with torch.autocast("cpu", enabled=False):  # under which float16 cannot be concatenated
+        return torch.cat(list(parts))
 
 
 def _types(given: Sequence[Tensor | None], lengths: Tensor, *, default: int) -> Tensor:

@@ -13,6 +13,7 @@ from uniter_data.stores.rows import Rows
 __all__ = ["QuantisedRows", "quantise"]
 
 MOST = 127
+BLOCK = 32  # rows multiplied at once
 
 
 class QuantisedRows:
@@ -31,11 +32,14 @@ class QuantisedRows:
 
     def read(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[Any]:
         """See `Rows.read`."""
-        values = torch.from_numpy(self.values.read(starts, stops))
-        scales = torch.from_numpy(self.scales.read(starts, stops))
+        values = self.values.read(starts, stops)
+        scales = self.scales.read(starts, stops)[:, None]
         out = np.empty(values.shape, dtype=np.float16)
-        # torch multiplies in float32 and rounds once, at 25 times the speed of numpy
-        torch.mul(values, scales[:, None], out=torch.from_numpy(out))
+        # torch multiplies in float32 and rounds once, at 25 times the speed of numpy, in memory that it takes meanwhile:
+        # of a few rows at once that stays in the processor's cache
+        parts = (torch.split(torch.from_numpy(array), BLOCK) for array in (values, scales, out))
+        for few, their_scales, result in zip(*parts, strict=True):
+            torch.mul(few, their_scales, out=result)
         return out
 
 
