@@ -86,6 +86,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         return False
 
+    def shorten(self) -> bool:
+        """Let the answer be a whole one of half the bytes; False, for the use of faults."""
+        self.share = 2
+        return False
+
     def drop(self) -> bool:
         """Hang up without an answer; True, for the use of faults."""
         self.close_connection = True
@@ -98,6 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         self.site.requests.append((self.command, self.path, wanted))
         self.close_connection = False
+        self.share = 1
         time.sleep(self.site.latency)
         if self.site.fault(self):
             return
@@ -110,6 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         if wanted:
             first, last = wanted.removeprefix("bytes=").split("-")
             start, stop = int(first), min(int(last) + 1, stop) if last else stop
+            stop = start + (stop - start) // self.share
         self.send_response(206 if wanted else 200)
         self.send_header("Content-Length", str(stop - start))
         if wanted:

@@ -39,6 +39,7 @@ FAULTS = {
     "broken": lambda handler: handler.fail(500),
     "cut": lambda handler: handler.cut(),
     "dropped": lambda handler: handler.drop(),
+    "short": lambda handler: handler.shorten(),
 }
 
 
@@ -48,7 +49,10 @@ def test_a_fault_that_passes_leaves_no_trace(kind: str, folder: Path, range_serv
         assert [bytes(raw) for raw in open_source(site.url).read("data", [(0, 5120), (7, 9)])] == [CONTENT, b"\7\10"]
 
 
-@pytest.mark.parametrize(("kind", "said"), [("unavailable", "503"), ("cut", "Payload"), ("dropped", "disconnected")])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("unavailable", "503"), ("cut", "Payload"), ("dropped", "disconnected"), ("short", "2560 bytes came of 5120")],
+)
 def test_a_fault_that_stays_is_one_clear_error(kind: str, said: str, folder: Path, range_server: type) -> None:
     with range_server(folder, fault=first(99, FAULTS[kind])) as site:
         with pytest.raises(OSError, match=rf"{site.url}/data cannot be read \(.*{said}.*tried 4 times\)") as error:
@@ -191,3 +195,28 @@ def test_a_signed_address_is_never_shown(folder: Path, range_server: type) -> No
     said = "".join(traceback.format_exception(error.value))
     assert "0123abc" not in said
     assert "AKIA" not in said
+
+
+def test_bytes_that_differ_from_their_checksum_are_named_and_not_kept(small_dataset: Path, range_server: type) -> None:
+    wrong = [True]
+
+    def garble(handler) -> bool:
+        if not (wrong[0] and handler.command == "GET" and "features/c" in handler.path):
+            return False
+        raw = bytearray((small_dataset / handler.path.lstrip("/")).read_bytes())
+        raw[5] ^= 1
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(len(raw)))
+        handler.end_headers()
+        handler.wfile.write(raw)
+        return True
+
+    with range_server(small_dataset, fault=garble) as site:
+        data = PairDataset.open(site.url, "train")
+        with pytest.raises(ValueError, match=f"{site.url}/regions.zarr/features/c/0/0, chunk 0 is damaged"):
+            data.samples(range(24))
+        wrong[0] = False
+        here = PairDataset.open(small_dataset, "train").samples(range(24))
+        assert all(
+            a.region_features.equal(b.region_features) for a, b in zip(here, data.samples(range(24)), strict=True)
+        )

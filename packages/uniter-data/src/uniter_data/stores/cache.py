@@ -10,6 +10,8 @@ to know of another.
 import logging
 import os
 import re
+import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -75,7 +77,7 @@ class BlockCache:
         if not self._writing:
             return
         path = self._path(version, block)
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(google_crc32c.value(data).to_bytes(CHECKSUM_BYTES, "little") + data)
@@ -86,6 +88,11 @@ class BlockCache:
         except OSError as error:
             self._writing = False
             logger.warning("%s: nothing more is kept there by this process (%s)", self.folder, error.strerror)
+
+    def drop(self, version: str, blocks: Iterable[int]) -> None:
+        """Let go of blocks."""
+        for block in blocks:
+            self._path(version, block).unlink(missing_ok=True)
 
     def _path(self, version: str, block: int) -> Path:
         name = blake2b(f"{version}\n{self.block_bytes}\n{block}".encode(), digest_size=16).hexdigest()

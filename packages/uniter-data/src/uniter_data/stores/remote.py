@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 import fsspec
-from fsspec.asyn import AsyncFileSystem, sync
+from fsspec.asyn import sync
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.spec import AbstractFileSystem
 
-from uniter_data.stores.cache import block_cache
+from uniter_data.stores.cache import BlockCache, block_cache
 from uniter_data.stores.readings import BlockReading, RangeReading, Version
 from uniter_data.stores.redaction import check_url, redact
 from uniter_data.stores.retries import retrying
@@ -30,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 EXTRAS = {"http": "http", "https": "http", "s3": "s3", "gs": "gcs", "gcs": "gcs"}
 # Filesystems that a process opened are never let go: a forked child that dropped its parent's would close the
 # connections that the parent is reading from.
-_KEPT: dict[int, AsyncFileSystem] = {}
+_KEPT: dict[int, AbstractFileSystem] = {}
 
 
 class RemoteSource:
@@ -55,7 +56,12 @@ class RemoteSource:
 
     def size(self, name: str) -> int:
         """See `ByteSource.size`."""
-        return self._find([name])[name].size
+        return self.sizes([name])[0]
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        """See `ByteSource.sizes`."""
+        versions = self._find(names)
+        return [versions[name].size for name in names]
 
     def exists(self, name: str) -> bool:
         """Whether there is an object of this name, or a folder where the store has such, that may be read."""
@@ -78,8 +84,7 @@ class RemoteSource:
             OSError: a fault outlasted all tries, or an object changed meanwhile; the message names URL and cause.
         """
         versions = self._find(wanted)
-        # what lies in this process's memory needs no copy on its disk
-        cache = None if self._scheme == "memory" else block_cache()
+        cache = self._cache()
         readings: dict[str, BlockReading | RangeReading] = {}
         for name, ranges in wanted.items():
             version = versions[name]
@@ -92,7 +97,17 @@ class RemoteSource:
         self._fetch(readings)
         return {name: reading.cut() for name, reading in readings.items()}
 
+    def forget(self, name: str) -> None:
+        """See `ByteSource.forget`."""
+        cache, version = self._cache(), self._versions.get(name)
+        if cache and version:
+            cache.drop(version.key, range(-(-version.size // cache.block_bytes)))
+
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _cache(self) -> BlockCache | None:
+        # what lies in this process's memory needs no copy on its disk
+        return None if self._scheme == "memory" else block_cache()
 
     def _find(self, names: Iterable[str]) -> dict[str, Version]:
         """The objects as this process first found them."""
@@ -160,7 +175,7 @@ class RemoteSource:
         # a library that knows no concurrency is not known to bear it either
         self._requests = REQUESTS if filesystem.async_impl else 1
         self._filesystem = filesystem if filesystem.async_impl else AsyncFileSystemWrapper(filesystem)
-        _KEPT[id(self._filesystem)] = self._filesystem
+        _KEPT[id(filesystem)] = filesystem
         self._process = os.getpid()
 
     def _path(self, name: str) -> str:

@@ -43,7 +43,9 @@ async def retrying(request: Callable[[], Awaitable[T]], url: str) -> T:
         PermissionError: access is denied, or there are no credentials.
         OSError: anything else, when the tries are used up. The message names the URL and the cause, without secrets.
     """
-    for tries, delay in enumerate((*DELAYS, None), start=1):  # noqa: B007 - told below
+    tries = 0
+    for delay in (*DELAYS, None):
+        tries += 1
         try:
             return await asyncio.wait_for(request(), TIMEOUT)
         except Exception as error:

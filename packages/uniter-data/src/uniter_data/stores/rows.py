@@ -160,6 +160,7 @@ class ChunkedRows:
             raise ValueError(
                 f"{self.index.path(shard)}, chunk {shard * layout.shard_chunks + number} is damaged: {error}; "
                 "copy or write the store again"
+            self.index.forget(shard)
             ) from error
 
 

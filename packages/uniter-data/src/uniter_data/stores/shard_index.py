@@ -1,6 +1,6 @@
 """The shards of a stored array, as a reader finds them: which there are, and where their chunks lie."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -43,10 +43,7 @@ class ShardIndex:
         Raises:
             ValueError: it is missing or cannot be read.
         """
-        try:
-            return self.source.size(self.layout.key(shard))
-        except OSError as error:
-            raise ValueError(f"{self.path(shard)} cannot be opened ({_why(error)}): copy or write it again") from error
+        return self._sizes([self.layout.key(shard)])[0]
 
     def bounds(self, shard: int) -> NDArray[np.int64]:
         """(shard_chunks, 2) first byte of each of a shard's chunks and the one after its last; -1 where it is absent.
@@ -54,12 +51,9 @@ class ShardIndex:
         Raises:
             ValueError: the shard is missing, was cut short, or its index is damaged.
         """
-        found = self._bounds.get(shard)
-        if found is None:
-            size = self.size(shard)
-            (raw,) = self.read(shard, [(max(0, size - self.layout.index_bytes), size)])
-            found = self._bounds[shard] = self.layout.parse_index(raw, size, self.path(shard))
-        return found
+        if shard not in self._bounds:
+            self._find([shard])
+        return self._bounds[shard]
 
     def read(self, shard: int, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Ranges of a shard's bytes, fetched together.
@@ -67,10 +61,8 @@ class ShardIndex:
         Raises:
             ValueError: the shard is missing, shorter, or cannot be read.
         """
-        try:
-            return self.source.read(self.layout.key(shard), ranges)
-        except OSError as error:
-            raise ValueError(f"{self.path(shard)} cannot be read ({_why(error)}): copy or write it again") from error
+        name = self.layout.key(shard)
+        return self._read_many({name: ranges})[name]
 
     def fetch(self, chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], memoryview | None]]:
         """The stored bytes of chunks of any shards, fetched together.
@@ -88,13 +80,9 @@ class ShardIndex:
             self.layout.key(shard): self.bounds(shard)[[number for _, number in group]].tolist()
             for shard, group in groupby(chunks, key=itemgetter(0))
         }
+        self._find(sorted({shard for shard, _ in chunks if shard not in self._bounds}))
         wanted = {name: [(start, stop) for start, stop in bounds if start >= 0] for name, bounds in ranges.items()}
-        try:
-            found = {name: iter(parts) for name, parts in self.source.read_many(wanted).items()}
-        except OSError as error:
-            raise ValueError(
-                f"{self.source.location} cannot be read ({_why(error)}): copy or write it again"
-            ) from error
+        found = {name: iter(parts) for name, parts in self._read_many(wanted).items()}
         stored = (next(found[name]) if start >= 0 else None for name, bounds in ranges.items() for start, _ in bounds)
         yield from zip(chunks, stored, strict=True)
 
@@ -109,5 +97,35 @@ class ShardIndex:
                 self.bounds(shard)
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+    def _failure(self, error: OSError) -> ValueError:
+        where = error.filename or self.source.location
+        return ValueError(f"{where} cannot be opened ({error.strerror or error}): copy or write it again")
+    def forget(self, shard: int) -> None:
+        """Have a shard's bytes fetched anew, as they turned out wrong."""
+        self._bounds.pop(shard, None)
+        self.source.forget(self.layout.key(shard))
+
+    def _find(self, shards: Sequence[int]) -> None:
+        """Read the indices of some shards together."""
+        names = [self.layout.key(shard) for shard in shards]
+        sizes = self._sizes(names)
+        ranges = [[(max(0, size - self.layout.index_bytes), size)] for size in sizes]
+        found = self._read_many(dict(zip(names, ranges, strict=True)))
+        for shard, name, size in zip(shards, names, sizes, strict=True):
+            try:
+                self._bounds[shard] = self.layout.parse_index(found[name][0], size, self.path(shard))
+            except ValueError:
+                self.forget(shard)
+                raise
+
+    def _sizes(self, names: Sequence[str]) -> list[int]:
+        try:
+            return self.source.sizes(names)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _read_many(self, wanted: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, list[memoryview]]:
+        try:
+            return self.source.read_many(wanted)
+        except OSError as error:
+            raise self._failure(error) from error

@@ -28,6 +28,9 @@ class ByteSource(Protocol):
             FileNotFoundError: there is none.
         """
 
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        """Bytes of several files, looked at together; see `size`."""
+
     def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Bytes `start` up to, not including, `stop` of a file for each `(start, stop)`, fetched together.
 
@@ -38,6 +41,9 @@ class ByteSource(Protocol):
 
     def read_many(self, wanted: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, list[memoryview]]:
         """Ranges of several files, fetched together; see `read`."""
+
+    def forget(self, name: str) -> None:
+        """Keep nothing of a file whose bytes turned out wrong, so that they are fetched anew."""
 
 
 class LocalSource:
@@ -57,6 +63,10 @@ class LocalSource:
     def size(self, name: str) -> int:
         """See `ByteSource.size`."""
         return len(self._map(name))
+
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        """See `ByteSource.sizes`."""
+        return [self.size(name) for name in names]
 
     def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         """See `ByteSource.read`. The bytes are views of the mapped file; nothing is copied."""

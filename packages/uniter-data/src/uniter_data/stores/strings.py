@@ -39,6 +39,7 @@ def read_strings(location: str) -> NDArray[Any]:
         try:
             part[:] = _decode(raw)[: len(part)]
         except ValueError as error:
+            source.forget(name)
             raise ValueError(f"chunk {chunk} is damaged: {error}") from error
     return strings
 
