@@ -87,6 +87,8 @@ class MappedRows:
                 out[at : at + size] = chunks[number][first : first + size]
                 row += size
                 at += size
+        if self.index.count(out.nbytes, len(stretches)):
+            self._open.clear()
         return out
 
     def _map(self, shard: int) -> list[NDArray[Any]] | NDArray[Any]:
@@ -147,6 +149,7 @@ class ChunkedRows:
             rows = self._decode(*chunk_of_shard, raw, space)
             for first, size, at in pieces[chunk_of_shard]:
                 out[at : at + size] = rows[first : first + size]
+        self.index.count(out.nbytes, len(pieces))
         return out
 
     def _decode(self, shard: int, number: int, raw: memoryview | None, space: NDArray[Any]) -> NDArray[Any]:
@@ -157,10 +160,10 @@ class ChunkedRows:
         try:
             return layout.decode(raw, space)
         except ValueError as error:
+            self.index.forget(shard)
             raise ValueError(
                 f"{self.index.path(shard)}, chunk {shard * layout.shard_chunks + number} is damaged: {error}; "
                 "copy or write the store again"
-            self.index.forget(shard)
             ) from error
 
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniter_data.stores.layout import RowLayout
-from uniter_data.stores.sources import ByteSource
+from uniter_data.stores.sources import ByteSource, LocalSource
 
 __all__ = ["ShardIndex"]
+
+MAPPED_BYTES = 1 << 28  # of an array that are mapped before they are let go of: else a worker seems to grow for ever
+AROUND = 1 << 16  # bytes that the system maps around each page that is wanted
 
 
 class ShardIndex:
@@ -27,6 +30,7 @@ class ShardIndex:
         self.layout = layout
         self.rows = rows
         self._bounds: dict[int, NDArray[np.int64]] = {}
+        self._mapped = 0
 
     @property
     def num_shards(self) -> int:
@@ -76,15 +80,24 @@ class ShardIndex:
         Raises:
             ValueError: a shard is missing, cut short, or cannot be read.
         """
+        self._find(sorted({shard for shard, _ in chunks if shard not in self._bounds}))
         ranges = {
             self.layout.key(shard): self.bounds(shard)[[number for _, number in group]].tolist()
             for shard, group in groupby(chunks, key=itemgetter(0))
         }
-        self._find(sorted({shard for shard, _ in chunks if shard not in self._bounds}))
         wanted = {name: [(start, stop) for start, stop in bounds if start >= 0] for name, bounds in ranges.items()}
         found = {name: iter(parts) for name, parts in self._read_many(wanted).items()}
         stored = (next(found[name]) if start >= 0 else None for name, bounds in ranges.items() for start, _ in bounds)
         yield from zip(chunks, stored, strict=True)
+
+    def count(self, size: int, stretches: int) -> bool:
+        """Note that so many bytes were read, in so many stretches; now and then let go of what is mapped and say so."""
+        self._mapped += size + stretches * AROUND
+        if self._mapped <= MAPPED_BYTES or not isinstance(self.source, LocalSource):
+            return False
+        self.source.release()
+        self._mapped = 0
+        return True
 
     def check(self) -> None:
         """Look at every shard: its size where that tells whether it is whole, else its index.
@@ -96,10 +109,6 @@ class ShardIndex:
             if self.layout.compressed or self.size(shard) != self.layout.shard_size(self.rows, shard):
                 self.bounds(shard)
 
-
-    def _failure(self, error: OSError) -> ValueError:
-        where = error.filename or self.source.location
-        return ValueError(f"{where} cannot be opened ({error.strerror or error}): copy or write it again")
     def forget(self, shard: int) -> None:
         """Have a shard's bytes fetched anew, as they turned out wrong."""
         self._bounds.pop(shard, None)
@@ -129,3 +138,7 @@ class ShardIndex:
             return self.source.read_many(wanted)
         except OSError as error:
             raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> ValueError:
+        where = error.filename or self.source.location
+        return ValueError(f"{where} cannot be opened ({error.strerror or error}): copy or write it again")

@@ -83,6 +83,16 @@ class LocalSource:
         """See `ByteSource.read_many`."""
         return {name: self.read(name, ranges) for name, ranges in wanted.items()}
 
+    def release(self) -> None:
+        """Take the mapped pages from this process's memory; they stay in the system's, and come back when read."""
+        for whole in self._open.values():
+            if isinstance(whole.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                whole.obj.madvise(mmap.MADV_DONTNEED)
+
+    def forget(self, name: str) -> None:
+        """See `ByteSource.forget`: a file that is replaced meanwhile is mapped anew."""
+        self._open.pop(name, None)
+
     def _map(self, name: str) -> memoryview:
         whole = self._open.get(name)
         if whole is None:
