@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from math import prod
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -35,7 +36,7 @@ def unpack(raw: bytes | memoryview, *, where: str) -> dict[str, Any]:
         where: names file and record in messages.
 
     Raises:
-        ValueError: it is cut short, damaged, too large, no map, or holds an extension type, or msgpack is not installed.
+        ValueError: it is cut short, damaged, too large, no map, or holds an extension type; or msgpack is missing.
 
     >>> unpack(bytes([0x81, 0xA1, 0x61, 0x07]), where="x.mdb: 'cat'")
     {'a': 7}
@@ -86,13 +87,13 @@ def unpack_array(value: Any, *, where: str) -> NDArray[Any]:
             f"{where}: expected an array of numbers, got kind {value.get(b'kind')!r} of type {str(dtype)[:40]!r}: "
             "do not trust this file"
         )
-    if not _is_shape(shape) or not isinstance(data, bytes):
-        raise ValueError(f"{where}: expected a shape of up to {MOST_AXES} axes and bytes, got {str(shape)[:40]}")
-    array = np.frombuffer(data, np.uint8)
-    expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
-    if len(data) != expected:
-        raise ValueError(f"{where}: expected {expected:,} bytes of shape {tuple(shape)}, got {len(data):,}")
-    return array.view(dtype).reshape(shape)
+    if not isinstance(shape, list) or len(shape) > MOST_AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"{where}: expected a shape of up to {MOST_AXES} axes, got {str(shape)[:40]}")
+    expected = prod(shape) * np.dtype(dtype).itemsize
+    if not isinstance(data, bytes) or len(data) != expected:
+        got = f"{len(data):,} of them" if isinstance(data, bytes) else type(data).__name__
+        raise ValueError(f"{where}: expected {expected:,} bytes of shape {tuple(shape)}, got {got}")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,11 +101,3 @@ def unpack_array(value: Any, *, where: str) -> NDArray[Any]:
 
 class _Refused(Exception):
     """Passes through msgpack, which would wrap an error of its own kinds."""
-
-
-def _is_shape(shape: Any) -> bool:
-    return (
-        isinstance(shape, (list, tuple))
-        and len(shape) <= MOST_AXES
-        and all(type(size) is int and size >= 0 for size in shape)
-    )
