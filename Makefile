@@ -40,8 +40,9 @@ wheels: install ## build each wheel, install it alone, prove its dependencies, r
 docs: install ## build the documentation strictly, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
-bench: install ## time uniter-ot against what people use instead (minutes; leave the machine alone)
+bench: install ## time uniter-ot and the stores against what people use instead (minutes; leave the machine alone)
 	$(BIN)/python benchmarks/ot.py
+	$(BIN)/python benchmarks/data.py
 
 soak: install ## the long proofs
 	$(BIN)/python -m pytest -m soak
