@@ -81,13 +81,19 @@ class Display:
         console.print(f"validation after step {step + 1}: accuracy  {line}", highlight=False)
 
     def busy(self, what: str) -> Callable[[int, int], None]:
-        """A callback that shows other work beside the training bar."""
+        """A callback that shows other work beside the training bar, or in a line now and then."""
         task = self._progress.add_task(what, total=None)
+        started = time.monotonic()
 
         def update(done: int, total: int) -> None:
             self._progress.update(task, completed=done, total=total, visible=done < total)
+            now = time.monotonic()
             if console.is_terminal:
                 self._live.update(self._render())
+            elif now - self._spoke > SECONDS_BETWEEN_LINES and now - started > SECONDS_BETWEEN_LINES:
+                self._spoke = now
+                left = (total - done) * (now - started) / max(done, 1)
+                console.print(f"{what}: {done:,} of {total:,}, {left:,.0f} s left", highlight=False)
 
         return update
 
