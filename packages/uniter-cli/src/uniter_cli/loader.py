@@ -5,8 +5,10 @@ number of workers nor, as the global batch is drawn before it is divided, on the
 """
 
 import multiprocessing
+import os
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
+from threading import Thread
 
 import numpy as np
 import torch
@@ -85,6 +87,7 @@ def batch_loader(
         # a loader draws a seed when it starts: from the global generator it would take a number that dropout is owed
         generator=torch.Generator(),
         multiprocessing_context=_forkserver() if workers else None,
+        worker_init_fn=_end_with_the_run if workers else None,
     )
 
 
@@ -93,3 +96,18 @@ def _forkserver() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["uniter_data", "uniter_tasks"])  # once, not in every worker
     return context
+
+
+def _end_with_the_run(worker: int) -> None:
+    """In a worker: end when the process that it works for was killed.
+
+    torch lets a worker watch its parent, which is the fork server, and that lives as long as a worker does.
+    """
+
+    def watch() -> None:
+        run = multiprocessing.parent_process()
+        if run:
+            run.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
