@@ -9,16 +9,21 @@ import os
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from uniter_cli.parcels import Outbox
 from uniter_data import Batch
 from uniter_tasks import TaskBatch
 
 __all__ = ["Job", "batch_loader", "job_of"]
+
+AHEAD = 4  # batches that each worker makes ahead
+HELD = 3  # batches of a worker that the receiver holds at a time: more than these are sent in a slower way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +83,28 @@ def batch_loader(
         pin_memory: copy into page-locked memory.
     """
     return DataLoader(
-        batches,
+        _Parcels(batches) if workers else batches,
         batch_size=None,
         sampler=jobs,
         num_workers=workers,
         pin_memory=pin_memory,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=AHEAD if workers else None,
         # a loader draws a seed when it starts: from the global generator it would take a number that dropout is owed
         generator=torch.Generator(),
         multiprocessing_context=_forkserver() if workers else None,
         worker_init_fn=_end_with_the_run if workers else None,
     )
+
+
+class _Parcels(Dataset[Any]):
+    """The batches, in parcels; for use in a worker."""
+
+    def __init__(self, batches: Dataset[tuple[Job, TaskBatch]]) -> None:
+        self._batches = batches
+        self._outbox = Outbox(most=AHEAD + HELD)
+
+    def __getitem__(self, job: Job) -> Any:
+        return self._outbox.pack(self._batches[job])
 
 
 def _forkserver() -> ForkServerContext:
