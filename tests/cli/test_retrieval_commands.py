@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from uniter_cli.recipe_files import load_recipe
 from uniter_cli.score_matrix import ScoreMatrix
 from uniter_data import PairDataset
 from uniter_tasks.metrics import score_retrieval
 
 HARD = ["negatives.every=3", "negatives.pool=6", "negatives.keep=2", "validation.pairs=40"]
+MINE = ["--steps", 7, "--set", "negatives.every=0", "--set", "negatives.mine_every=3"]
 TRAIN = ["--steps", 7, "--units", 900, *(part for each in HARD for part in ("--set", each))]
 
 
@@ -71,6 +73,10 @@ def test_the_whole_split_is_scored_and_kept(said, tiny_scenes):
     assert report["image_recall@1"] == pytest.approx(score.image_recall[1])
     assert report["text_recall@5"] == pytest.approx(score.text_recall[5])
     assert (report["split"], report["zero_shot"], report["num_folds"]) == ("test", False, 2)
+    for side in ("image", "text"):
+        low, high = report[f"{side}_recall@1_interval"]
+        assert 0 <= low <= report[f"{side}_recall@1"] <= high <= 1
+    assert "95 % interval" in out["again"]
     assert report["folds"]["image_recall@1"] >= report["image_recall@1"]
     assert f"0 of {len(dataset) * len(set(own))} pairs scored" in out["again"]
     assert "image_recall@10" in out["val"]
@@ -101,6 +107,11 @@ def test_what_does_not_go_together_is_one_line(said, tiny_scenes, uniter_session
         "--balanced is no option of retrieval": ["evaluate", "retrieval", run, "--balanced", run / "recipe.toml"],
         "holds no scores": ["evaluate", "retrieval", "--predictions", folder, "--annotations", pairs],
         "negatives.keep = 7 is out of range": ["finetune", "retrieval", *data, *TRAIN, "--set", "negatives.keep=7"],
+        "negatives.every and negatives.mine_every are both on": [
+            "finetune", "retrieval", *data, *TRAIN, "--set", "negatives.mine_every=3"],
+        "negatives.hard = 21 is out of range": ["finetune", "retrieval", *data, *MINE, "--set", "negatives.hard=21"],
+        "negatives.mine_images: images: expected at most 2": ["finetune", "retrieval", *data, *MINE,
+                                                             "--out", folder / "none"],
         "images: expected at most": ["finetune", "retrieval", *data, *TRAIN, "--set", "negatives.pool=24",
                                      "--out", folder / "none"],
         "as the largest group of captions may have": ["finetune", "retrieval", *data, *TRAIN, "--units", 90,
@@ -111,3 +122,14 @@ def test_what_does_not_go_together_is_one_line(said, tiny_scenes, uniter_session
         assert message in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     assert not (folder / "none" / "recipe.toml").exists()
+
+
+@pytest.mark.parametrize(("data", "every", "examples"), [("coco", 4000, 60), ("flickr", 2500, 120)])
+@pytest.mark.parametrize("size", ["base", "large"])
+def test_the_papers_recipes_mine_as_it_says(data, every, examples, size):
+    recipe = load_recipe(f"retrieval-{data}-hard-{size}-paper")
+    negatives = recipe.negatives
+    assert (negatives.mine_every, negatives.mine_images, negatives.mine_keep) == (every, 128, 20)
+    assert (negatives.images + negatives.texts, 2 * negatives.hard, negatives.every) == (2, 2, 0)
+    pairs = 1 + negatives.images + negatives.texts + 2 * negatives.hard
+    assert recipe.batch.units == examples * pairs * 52

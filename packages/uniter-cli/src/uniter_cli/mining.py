@@ -7,12 +7,11 @@ stops in between goes on with it, and one that stops while it mines does so agai
 # T texts, I images, P pairs of a band, K hardest kept
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uniter_cli.errors import RunError, UsageError
 from uniter_cli.recipe import Recipe
@@ -20,6 +19,7 @@ from uniter_cli.retrieval_sources import image_samples, text_samples
 from uniter_cli.run import Course
 from uniter_core import key_of, unit_keys
 from uniter_data import HardTable, PairDataset, RandomNegatives, ScoredPairs, candidate_pairs
+from uniter_data.mining import Side
 from uniter_tasks.downstream import DownstreamModel
 from uniter_tasks.grid import MatchScorer, match_scorer, score_pairs, share
 
@@ -146,7 +146,7 @@ def mine(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _pairs(texts: Any, images: Any, scores: Any) -> ScoredPairs:
+def _pairs(texts: ArrayLike, images: ArrayLike, scores: ArrayLike) -> ScoredPairs:
     return ScoredPairs(
         texts=np.asarray(texts, dtype=np.int32),
         image_rows=np.asarray(images, dtype=np.int32),
@@ -175,13 +175,13 @@ def _score(
     return scores
 
 
-def _of_all_processes(accelerator: Accelerator, own: ScoredPairs, side: Any, keep: int) -> ScoredPairs:
+def _of_all_processes(accelerator: Accelerator, own: ScoredPairs, side: Side, keep: int) -> ScoredPairs:
     """The hardest of all, met one process after the other, so that memory holds two shares at a time."""
     if accelerator.num_processes == 1:
         return own
     best = _pairs([], [], [])
     for rank in range(accelerator.num_processes):
-        told = [own]  # by the process `rank` to all others, what they had in it is replaced
+        told = [own]  # what `rank` tells takes the place of what the others have in it
         torch.distributed.broadcast_object_list(told, src=rank)
         best = ScoredPairs.joined([best, *told]).hardest(side, keep)
     return best

@@ -62,9 +62,8 @@ class MinedNegatives:
     def units(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """(T,) words and regions of every pair's group, by the keys (T,) of the pairs."""
         mined = 0 if self.table is None else self.table.images.shape[1]
-        return group_units(
-            self._dataset, drawn_in_parts(self.draw, keys, width=self._random.width * (1 + mined)), most=0
-        )
+        parts = drawn_in_parts(self.draw, keys, width=self._random.width * (1 + mined))
+        return group_units(self._dataset, parts)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from uniter_data.negatives import RandomNegatives, drawn_in_parts
 
-__all__ = ["HardTable", "ScoredPairs", "candidate_pairs"]
+__all__ = ["HardTable", "ScoredPairs", "Side", "candidate_pairs"]
 
 Side = Literal["texts", "image_rows"]
 
@@ -35,14 +35,13 @@ def candidate_pairs(
     Returns:
         Image after image, the texts of each in order.
     """
-    texts, rows = [], []
+    of_parts = []
     for part, drawn in drawn_in_parts(negatives.draw, keys, width=negatives.width):
         inside = (drawn.image_rows >= first) & (drawn.image_rows < stop)
-        texts.append(part[inside.nonzero()[0]])
-        rows.append(drawn.image_rows[inside])
-    all_texts, all_rows = np.concatenate(texts), np.concatenate(rows)
-    order = np.argsort(all_rows, kind="stable")
-    return all_texts[order], all_rows[order]
+        of_parts.append((part[inside.nonzero()[0]], drawn.image_rows[inside]))
+    texts, rows = (np.concatenate(side) for side in zip(*of_parts, strict=True))
+    order = np.argsort(rows, kind="stable")
+    return texts[order], rows[order]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
