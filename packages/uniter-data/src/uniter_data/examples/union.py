@@ -96,7 +96,13 @@ class RegionUnion:
 
     def find(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """The row of each image id, -1 where no store has it."""
-        return np.fromiter((self.rows.get(image_id, -1) for image_id in image_ids), np.int64, len(image_ids))
+        found = np.full(len(image_ids), -1, dtype=np.int64)
+        before = sum(store.num_images for store in self.stores)
+        for store in reversed(self.stores):  # the first that has it counts
+            before -= store.num_images
+            rows = store.find(image_ids)
+            found = np.where(rows >= 0, rows + before, found)
+        return found
 
 
 def refuse_difference(one: RegionStore, other: RegionStore) -> None:

@@ -95,7 +95,13 @@ class StoredGroup:
         """Names of the arrays that the store must have."""
         if self.attributes["format"] == REGIONS:
             index = INDEX if self.attributes.get("indexed") else ()
-            return [*RegionFormat.of(self.attributes).arrays, "offsets", "image_ids", "image_sizes", *index]
+            return [
+                *RegionFormat.of(self.attributes, self.location).arrays,
+                "offsets",
+                "image_ids",
+                "image_sizes",
+                *index,
+            ]
         if self.attributes["format"] == EXAMPLES:
             names = [f"region_ids_{layer}" for layer in range(self.attribute("layers"))]
             return ["example_ids", "texts", "images", "image_ids", *names, "annotations", "annotation_offsets"]

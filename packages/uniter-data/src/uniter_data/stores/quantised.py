@@ -35,8 +35,8 @@ class QuantisedRows:
         values = self.values.read(starts, stops)
         scales = self.scales.read(starts, stops)[:, None]
         out = np.empty(values.shape, dtype=np.float16)
-        # torch multiplies in float32 and rounds once, at 25 times the speed of numpy, in memory that it takes meanwhile:
-        # of a few rows at once that stays in the processor's cache
+        # torch multiplies in float32 and rounds once, at 25 times the speed of numpy; what it converts on the way stays
+        # in the processor's cache where that is a few rows at once
         parts = (torch.split(torch.from_numpy(array), BLOCK) for array in (values, scales, out))
         for few, their_scales, result in zip(*parts, strict=True):
             torch.mul(few, their_scales, out=result)

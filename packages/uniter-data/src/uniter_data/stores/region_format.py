@@ -3,7 +3,7 @@
 # R regions, D feature width, C classes
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,16 @@ class RegionFormat:
             raise ValueError(f"top_labels: expected 0 to the {self.num_classes} classes, got {self.top_labels}")
 
     @classmethod
-    def of(cls, attributes: dict[str, Any]) -> "RegionFormat":
-        """The format that a store's attributes describe; the first stores knew but one."""
-        names = ("region_dim", "num_classes", "layout", "precision", "top_labels")
-        return cls(**{name: attributes[name] for name in names if name in attributes})
+    def of(cls, attributes: dict[str, Any], location: str) -> "RegionFormat":
+        """The format that a store's attributes describe; the first stores knew but one.
+
+        Raises:
+            ValueError: they describe none; the message names the store at `location`.
+        """
+        try:
+            return cls(**{field.name: attributes[field.name] for field in fields(cls) if field.name in attributes})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{location}/zarr.json cannot be used ({error}): copy the store again") from error
 
     @property
     def version(self) -> int:

@@ -64,7 +64,7 @@ class RegionStore:
         self.region_dim: int = group.attribute("region_dim")
         self.num_classes: int = group.attribute("num_classes")
         self.class_names: tuple[str, ...] = tuple(group.attribute("class_names"))
-        self.format = RegionFormat.of(group.attributes)
+        self.format = RegionFormat.of(group.attributes, group.location)
         self.offsets: NDArray[np.int64] = group.numbers("offsets")
         self.num_images: int = group.rows("image_sizes").shape[0]  # I
         self.features = self.format.open_features(group.rows)

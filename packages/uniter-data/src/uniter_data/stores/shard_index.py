@@ -12,7 +12,7 @@ from uniter_data.stores.sources import ByteSource, LocalSource
 
 __all__ = ["ShardIndex"]
 
-MAPPED_BYTES = 1 << 28  # of an array that are mapped before they are let go of: else a worker seems to grow for ever
+MAPPED_BYTES = 1 << 31  # of an array that are mapped before they are let go of: else a worker seems to grow for ever
 AROUND = 1 << 16  # bytes that the system maps around each page that is wanted
 
 
