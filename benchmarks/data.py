@@ -183,10 +183,9 @@ def main() -> None:
         together = warm_rates(readers, order, batch=BATCH, rounds=options.rounds)
         table("One image at a time, files in memory", warm)
         table(f"{BATCH} images at a time, files in memory", together)
-        memory_map = readers["memory map"]
-        del readers
+        del readers  # what they map could not be dropped
         table("One image at a time, files dropped from memory", cold_rates(folder, order, rounds=5))
-        report_loader(folder, memory_map, order, rounds=5)
+        report_loader(folder, READERS["memory map"](folder / "memory map"), order, rounds=5)
     if options.big:
         report_opening(options.big)
 
