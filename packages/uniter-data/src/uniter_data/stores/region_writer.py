@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uniter_data.stores.group import INDEX, REGIONS, write_strings
+from uniter_data.stores.half_precision import all_finite, to_float16
 from uniter_data.stores.image_index import ImageIndex
 from uniter_data.stores.journal import Journal
 from uniter_data.stores.region_format import RegionFormat
@@ -119,7 +120,57 @@ class RegionWriter:
             ValueError: naming the image and what is wrong with it.
             OSError: the disk is full; what was written before stays, for another try.
         """
-        self.append_rows(image_id, self._rows(image_id, features, boxes, confidence, labels), size=size)
+        rows = self.pack(image_id, features, boxes, confidence=confidence, labels=labels)
+        self.append_rows(image_id, rows, size=size)
+
+    def pack(
+        self,
+        image_id: str,
+        features: ArrayLike,
+        boxes: ArrayLike,
+        *,
+        confidence: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """The image's rows as the store keeps them, by array, checked; for `append_rows`, and for several threads.
+
+        Args:
+            image_id: see `append`, as the following.
+            features: (R, D).
+            boxes: (R, 6).
+            confidence: (R,).
+            labels: (R, C).
+            classes: (R,) the one class that is known of each region, instead of labels; the store must keep one
+                (`top_labels` 1).
+
+        Raises:
+            ValueError: naming the image and what is wrong with it.
+        """
+        stored = _numbers(image_id, "boxes", boxes, np.float32, (None, 6))
+        count = len(stored)
+        if count and (stored.min() < -UNIT_SQUARE or stored.max() > 1 + UNIT_SQUARE):
+            raise ValueError(
+                f"image {image_id!r}: boxes must lie in the unit square, got {stored.min()} to {stored.max()}"
+            )
+        rows = self.format.pack_features(
+            _numbers(image_id, "features", features, np.float16, (count, self.region_dim))
+        ) | {
+            "boxes": stored,
+            "confidence": _numbers(
+                image_id, "confidence", np.ones(count) if confidence is None else confidence, np.float32, (count,)
+            ),
+        }
+        if classes is not None:
+            return rows | self._classes(image_id, classes, count)
+        if (labels is None) == bool(self.num_classes):
+            raise ValueError(
+                f"image {image_id!r}: "
+                + ("labels are missing, the store has class names" if labels is None else "labels need class_names")
+            )
+        if labels is not None:
+            rows |= self._labels(image_id, labels, count)
+        return rows
 
     def append_rows(self, image_id: str, rows: dict[str, NDArray[Any]], *, size: tuple[int, int]) -> None:
         """Append an image whose rows are as the store keeps them, by array: see `RegionFormat`.
@@ -150,11 +201,16 @@ class RegionWriter:
             self._journal.append(images)
         self._images += images
 
-    def publish(self) -> Path:
-        """Finish the store and move it to its path."""
+    def publish(self, attributes: dict[str, Any] | None = None) -> Path:
+        """Finish the store and move it to its path.
+
+        Args:
+            attributes: more to keep with the store, known only now; JSON.
+        """
         self.flush()
         with self._journal.writing():
-            group = self._journal.begin_group(self._settings | {"indexed": True}, keep=self._writers)
+            kept = {"attributes": self._settings["attributes"] | (attributes or {}), "indexed": True}
+            group = self._journal.begin_group(self._settings | kept, keep=self._writers)
             for name, writer in self._writers.items():
                 writer.layout.create(group, name, writer.rows)
                 writer.finish()
@@ -188,44 +244,28 @@ class RegionWriter:
         finally:
             self.close()
 
-    def _rows(
-        self,
-        image_id: str,
-        features: ArrayLike,
-        boxes: ArrayLike,
-        confidence: ArrayLike | None,
-        labels: ArrayLike | None,
-    ) -> dict[str, NDArray[Any]]:
-        """The image's rows as they are stored, by array, checked."""
-        stored = _numbers(image_id, "boxes", boxes, np.float32, (None, 6))
-        count = len(stored)
-        if count and (stored.min() < -UNIT_SQUARE or stored.max() > 1 + UNIT_SQUARE):
-            raise ValueError(
-                f"image {image_id!r}: boxes must lie in the unit square, got {stored.min()} to {stored.max()}"
-            )
-        rows = self.format.pack_features(
-            _numbers(image_id, "features", features, np.float16, (count, self.region_dim))
-        ) | {
-            "boxes": stored,
-            "confidence": _numbers(
-                image_id, "confidence", np.ones(count) if confidence is None else confidence, np.float32, (count,)
-            ),
-        }
-        if (labels is None) == bool(self.num_classes):
-            raise ValueError(
-                f"image {image_id!r}: "
-                + ("labels are missing, the store has class names" if labels is None else "labels need class_names")
-            )
-        if labels is not None:
-            rows |= self._labels(image_id, labels, count)
-        return rows
-
     def _labels(self, image_id: str, labels: ArrayLike, count: int) -> dict[str, NDArray[Any]]:
         checked = _numbers(image_id, "labels", labels, np.float16, (count, self.num_classes))
         try:
             return self.format.pack_labels(checked)
         except ValueError as error:
             raise ValueError(f"image {image_id!r}: {error}") from error
+
+    def _classes(self, image_id: str, classes: ArrayLike, count: int) -> dict[str, NDArray[Any]]:
+        """Rows that give each region's class all of the probability."""
+        chosen = np.asarray(classes)
+        if self.format.top_labels != 1 or chosen.shape != (count,):
+            raise ValueError(
+                f"image {image_id!r}: classes must have shape ({count},) and top_labels be 1, got {chosen.shape} and "
+                f"{self.format.top_labels}"
+            )
+        if count and not 0 <= chosen.min() <= chosen.max() < self.num_classes:
+            raise ValueError(f"image {image_id!r}: classes must be below {self.num_classes}, got {chosen.max()}")
+        return {
+            "label_classes": chosen.astype(np.uint16)[:, None],
+            "label_values": np.ones((count, 1), np.float16),
+            "label_rest": np.zeros(count, np.float32),
+        }
 
 
 def _numbers(
@@ -238,7 +278,7 @@ def _numbers(
         wanted = re.sub("None", "any", str(shape))
         raise ValueError(f"image {image_id!r}: {name} must have shape {wanted}, got {array.shape}")
     with np.errstate(over="ignore"):
-        stored = array.astype(dtype)
-    if not np.isfinite(stored).all():
+        stored = to_float16(array) if dtype is np.float16 else array.astype(dtype)
+    if not all_finite(stored):
         raise ValueError(f"image {image_id!r}: {name} are not finite as {np.dtype(dtype).name}")
     return stored
