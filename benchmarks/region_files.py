@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uniter_data import RegionStore, RegionWriter
 
-__all__ = ["READERS", "STORES", "WIDTH", "Reader", "image_name", "sizes", "write_all"]
+__all__ = ["READERS", "STORES", "WIDTH", "Reader", "image_name", "images", "sizes", "write_all"]
 
 WIDTH = 2048
 # Of the positive features of bottom-up attention's detections: their natural logarithm at these shares of them.
