@@ -294,7 +294,7 @@ def test_a_damaged_picture_of_a_false_sentence_drops_no_text(nlvr_source: Path, 
 def test_no_readable_picture_at_all_is_an_error(nlvr_source: Path, imported: Path) -> None:
     for picture in nlvr_source.rglob("*.png"):
         picture.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="can be (read|used)"):
+    with pytest.raises(ValueError, match=r"none of .* can be (read|used)"):
         extract(imported)
 
 

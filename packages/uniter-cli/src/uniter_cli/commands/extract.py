@@ -24,7 +24,7 @@ def extract(  # noqa: PLR0913 - a parameter an option
         str | None,
         typer.Option(
             "--boxes",
-            help="given (of the data set), grid, or detected; default: what --detector, --extractor or the data set has",
+            help="given (of the data set), grid, or detected; default: as --detector, --extractor or the data set has",
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", help="Any timm model's name.")] = "resnet18",

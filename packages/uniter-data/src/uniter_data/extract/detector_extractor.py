@@ -102,6 +102,7 @@ class DetectorExtractor:
             return [self._nothing() for _ in pictures]
         images, _ = net.transform([pixels_of(picture).to(device).float() / 255 for picture in pictures])
         maps = net.backbone(images.tensors)
+        maps = {"0": maps} if isinstance(maps, Tensor) else maps
         height, width = images.image_sizes[0]
         # from pixels of the pictures to those of the resized ones
         ratio = torch.tensor([width, height] * 2, device=device) / torch.tensor(pictures[0].size * 2, device=device)
