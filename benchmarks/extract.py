@@ -39,7 +39,7 @@ def main() -> None:
             for model in BACKBONES
         } | {model: detector_extractor(model, weights="random", device=options.device) for model in DETECTORS}
         candidates: dict[str, Callable[[], object]] = {
-            f"reading and decoding, {workers} workers": partial(read, folder, rows, workers) for workers in (1, 2)
+            f"reading and decoding, {workers} at a time": partial(read, folder, rows, workers) for workers in (1, 2)
         }
         for name, extractor in extractors.items():
             for batch in (1, options.batch):
@@ -48,7 +48,7 @@ def main() -> None:
     print(f"{options.pictures} JPEG pictures of {SIZE[0]} x {SIZE[1]}; {machine()}\n")
     print("| what | pictures/s |\n|---|---:|")
     for name, each in seconds.items():
-        print(f"| {name} | {options.pictures / each:,.1f} |")
+        print(f"| {name} | {options.pictures / each:,.3g} |")
     print(f"\nLargest difference between 1 and {options.batch} at once, relative to the largest feature:\n")
     print("| what | difference | regions that differ |\n|---|---:|---:|")
     for name, extractor in extractors.items():

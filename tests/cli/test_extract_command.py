@@ -3,12 +3,16 @@
 import re
 import sys
 from pathlib import Path
+from time import gmtime, strftime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
+from uniter_cli import rates
 from uniter_cli.errors import UsageError
 from uniter_cli.main import app
 from uniter_data import RegionStore
@@ -83,3 +87,16 @@ def test_wrong_options_are_named(pictures: Path, options: tuple[str, ...], said:
     with pytest.raises(ValueError, match=said) as error:
         invoke(pictures, "--out", "never.zarr", "--weights", "random", *options)
     assert isinstance(error.value, UsageError) or "--grid" in options
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 10.0, 20.0, 50.0, 60.0])
+    monkeypatch.setattr(rates, "console", Console(width=200))
+    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=lambda: next(clock), strftime=strftime, gmtime=gmtime))
+    with rates.rated_progress("pictures") as progress:
+        for done in (100, 150, 300, 320):  # 100 were done by an earlier run
+            progress("extracting regions", done, 1_300)
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["extracting regions  300/1,300  5.0 pictures/s  00:03:20 left"]

@@ -8,7 +8,13 @@ import torch
 from PIL import Image
 
 from uniter_data import RegionStore
-from uniter_data.extract import BackboneExtractor, backbone_extractor, extract_picture, extract_regions
+from uniter_data.extract import (
+    BackboneExtractor,
+    backbone_extractor,
+    extract_picture,
+    extract_regions,
+    standardise_like,
+)
 from uniter_data.extract.backbone_extractor import LONGEST_SIDE
 from uniter_data.extract.pictures import pixels_of
 
@@ -65,6 +71,9 @@ def test_statistics_are_shared_by_the_stores_of_a_folder(pictures: Path, tmp_pat
     features = np.concatenate([record.features for record in store.read(range(12))]).astype(np.float64)
     assert features.shape == (12 * 6, 64)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=0.01)
+    (first,) = store.read(store.find(["picture-0"]))
+    found = extract_picture(pictures / "picture-0.png", standardise_like(extractor, store))
+    np.testing.assert_allclose(found.features, first.features, atol=0.02)
     one = pictures.parent / "one"
     one.mkdir()
     (pictures / "picture-2.png").rename(one / "picture-2.png")
@@ -75,6 +84,8 @@ def test_statistics_are_shared_by_the_stores_of_a_folder(pictures: Path, tmp_pat
     other = backbone_extractor(weights="random", levels=(0,), grid=(2, 2), device="cpu")
     with pytest.raises(ValueError, match=r"was begun with extractor = .*write to another folder"):
         extract_regions(one, extractor=other, out=tmp_path / "of" / "test.zarr", standardise=True)
+    with pytest.raises(ValueError, match="was made by timm resnet18"):
+        standardise_like(other, store)
 
 
 def test_a_backbone_without_a_grid_finds_no_regions(open_pictures: list[Image.Image]) -> None:

@@ -11,6 +11,7 @@ from uniter_data.extract.protocol import BoxExtractor, ExtractedRegions, RegionE
 from uniter_data.extract.regions import extract_regions
 from uniter_data.extract.report import ExtractedStore, ExtractionReport
 from uniter_data.extract.skipped import SkippedPicture, read_skipped
+from uniter_data.extract.standardisation import standardise_like
 from uniter_data.extract.waiting import has_boxes
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "has_boxes",
     "load_extractor",
     "read_skipped",
+    "standardise_like",
     "write_boxes",
 ]

@@ -16,6 +16,7 @@ from uniter_data.extract.backbone import Backbone, load_backbone
 from uniter_data.extract.pictures import by_size, pixels_of
 from uniter_data.extract.pooling import grid_boxes, pool_regions
 from uniter_data.extract.protocol import ExtractedRegions
+from uniter_data.extract.weights import describe_weights
 
 __all__ = ["BackboneExtractor", "backbone_extractor"]
 
@@ -49,12 +50,10 @@ class BackboneExtractor:
     def name(self) -> str:
         """For people."""
         made = self.backbone.identity
-        weights = (
-            f"random weights, seed {made['seed']}" if made["weights"] == "random" else f"weights {made['weights']}"
-        )
         levels = "+".join(map(str, made["levels"]))
+        parts = f"levels {levels} on {self.cells} x {self.cells} cells"
         grid = "" if self.grid is None else f", a grid of {_name(self.grid)} regions"
-        return f"timm {made['model']} ({weights}), levels {levels} on {self.cells} x {self.cells} cells{grid}"
+        return f"timm {made['model']} ({describe_weights(made)}), {parts}{grid}"
 
     @property
     def attributes(self) -> dict[str, Any]:

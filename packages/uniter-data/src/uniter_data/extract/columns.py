@@ -22,15 +22,24 @@ def describe(
 ) -> list[ExtractedRegions]:
     """The regions of each picture: those given in its row, or what the extractor finds.
 
+    Args:
+        extractor: of the regions.
+        rows: one a picture; read where boxes are given.
+        pictures: in upright RGB.
+        given: whether the regions are those given.
+
     Raises:
         ValueError: it does not answer for every picture, or takes no boxes.
     """
     if not pictures:
         return []
-    if given and not isinstance(extractor, BoxExtractor):
-        raise ValueError(f"{extractor.name} takes no boxes (it has no method pool): let it find its own regions")
     with torch.inference_mode():
-        found = extractor.pool(pictures, _pixels(rows, pictures)) if given else extractor(pictures)  # type: ignore[attr-defined]
+        if not given:
+            found = extractor(pictures)
+        elif isinstance(extractor, BoxExtractor):
+            found = extractor.pool(pictures, _pixels(rows, pictures))
+        else:
+            raise ValueError(f"{extractor.name} takes no boxes (it has no method pool): let it find its own regions")
     if len(found) != len(pictures):
         raise ValueError(f"{extractor.name} gave regions of {len(found)} pictures for {len(pictures)}")
     return list(found)

@@ -23,6 +23,7 @@ from torch import Tensor
 from uniter_data.extract.detector import Detector, load_detector
 from uniter_data.extract.pictures import by_size, pixels_of
 from uniter_data.extract.protocol import ExtractedRegions
+from uniter_data.extract.weights import describe_weights
 
 __all__ = ["DetectorExtractor", "detector_extractor"]
 
@@ -58,11 +59,8 @@ class DetectorExtractor:
     def name(self) -> str:
         """For people."""
         made = self.detector.identity
-        weights = (
-            f"random weights, seed {made['seed']}" if made["weights"] == "random" else f"weights {made['weights']}"
-        )
         boxes = f"{self.min_boxes} to {self.max_boxes} boxes over {self.threshold:g}"
-        return f"torchvision {made['model']} ({weights}), {boxes}"
+        return f"torchvision {made['model']} ({describe_weights(made)}), {boxes}"
 
     @property
     def attributes(self) -> dict[str, Any]:

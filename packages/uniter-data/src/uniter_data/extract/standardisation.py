@@ -19,9 +19,10 @@ from uniter_data.extract.pictures import PictureFolder
 from uniter_data.extract.protocol import BoxExtractor, ExtractedRegions, RegionExtractor, attributes_of
 from uniter_data.extract.reading import read_ahead
 from uniter_data.extract.waiting import PictureRow, WaitingStore
+from uniter_data.stores import RegionStore
 from uniter_data.stores.manifest import write_text
 
-__all__ = ["Standardisation", "Standardised", "take_up_standardised"]
+__all__ = ["Standardisation", "Standardised", "standardise_like", "take_up_standardised"]
 
 CLIP = 8.0  # deviations
 SAMPLE = 256  # pictures to whose regions the statistics are fitted
@@ -136,11 +137,29 @@ def take_up_standardised(
         fitted = _fit(extractor, sample, given=given, workers=workers, tell=tell)
         attributes = {**settings, "mean": fitted.mean.tolist(), "std": fitted.std.tolist()}
         write_text(file, json.dumps(attributes) + "\n")
-    ruler = Standardisation(mean=np.array(attributes["mean"], np.float32), std=np.array(attributes["std"], np.float32))
-    return Standardised(inner=extractor, standardisation=ruler, attributes=attributes)
+    return _standardised(extractor, attributes)
+
+
+def standardise_like(extractor: RegionExtractor, store: RegionStore) -> Standardised:
+    """The extractor standardised as it was for a store: what new pictures want whose features shall be comparable.
+
+    Raises:
+        ValueError: the store's features are not standardised, or another extractor made them.
+    """
+    attributes = store.attributes["attributes"]
+    if "mean" not in attributes:
+        raise ValueError(f"{store.location} holds features that are not standardised: use the extractor as it is")
+    if attributes["extractor"] != extractor.name:
+        raise ValueError(f"{store.location} was made by {attributes['extractor']}, not by {extractor.name}")
+    return _standardised(extractor, attributes)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _standardised(extractor: RegionExtractor, attributes: dict[str, Any]) -> Standardised:
+    ruler = Standardisation(mean=np.array(attributes["mean"], np.float32), std=np.array(attributes["std"], np.float32))
+    return Standardised(inner=extractor, standardisation=ruler, attributes=attributes)
 
 
 def _sample(stores: Sequence[WaitingStore], *, given: bool, seed: int) -> list[tuple[str, PictureRow]]:

@@ -13,6 +13,11 @@ from uniter_data.stores.locations import is_remote, join, locate
 
 __all__ = ["IDS", "PictureRow", "WaitingStore", "has_boxes", "waiting_folder", "waiting_stores"]
 
+IDS: dict[str, Callable[[PurePosixPath], str]] = {
+    "stem": lambda path: path.stem,
+    "path": lambda path: str(path.with_suffix("")),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRow:
@@ -119,11 +124,6 @@ def waiting_folder(folder: str, out: Path, ids: str) -> WaitingStore:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-IDS: dict[str, Callable[[PurePosixPath], str]] = {
-    "stem": lambda path: path.stem,
-    "path": lambda path: str(path.with_suffix("")),
-}
 
 
 def _of_box_file(path: Path, directory: Path) -> WaitingStore:

@@ -4,11 +4,12 @@ import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["HUB_TIMEOUT", "digest_of", "read_tensors", "reason_of"]
+__all__ = ["HUB_TIMEOUT", "describe_weights", "digest_of", "read_tensors", "reason_of"]
 
 HUB_TIMEOUT = 10.0  # seconds until a server of weights counts as out of reach
 
@@ -45,6 +46,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping):
         raise ValueError(f"{path}: expected a mapping from names to tensors, got {type(loaded).__name__}")
     return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, Tensor)}
+
+
+def describe_weights(identity: Mapping[str, Any]) -> str:
+    """The weights of a model's identity, for people.
+
+    >>> describe_weights({"weights": "random", "seed": 3})
+    'random weights, seed 3'
+    """
+    if identity["weights"] == "random":
+        return f"random weights, seed {identity['seed']}"
+    return f"weights {identity['weights']}"
 
 
 def digest_of(path: Path) -> str:
