@@ -65,7 +65,7 @@ def _write(folder: Path, images: int) -> None:
         for shard in range(layout.num_shards(rows)):
             path = folder / name / layout.key(shard)
             path.parent.mkdir(parents=True, exist_ok=True)
-            chunks = -(-min(layout.shard_rows, rows - shard * layout.shard_rows) // layout.chunk_rows)
+            chunks = layout.num_chunks(rows, shard)
             with path.open("wb") as file:
                 file.seek(layout.chunk_bytes * chunks)
                 file.write(layout.index([layout.chunk_bytes] * chunks))

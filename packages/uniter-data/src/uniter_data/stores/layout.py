@@ -141,10 +141,13 @@ class RowLayout:
         """Shards of an array of so many rows."""
         return -(-rows // self.shard_rows)
 
+    def num_chunks(self, rows: int, shard: int) -> int:
+        """Chunks of a shard of an array of so many rows."""
+        return -(-min(self.shard_rows, rows - shard * self.shard_rows) // self.chunk_rows)
+
     def shard_size(self, rows: int, shard: int) -> int:
         """Bytes of a shard of an array of so many rows, not compressed and written without gaps."""
-        stored = min(self.shard_rows, rows - shard * self.shard_rows)
-        return -(-stored // self.chunk_rows) * self.chunk_bytes + self.index_bytes
+        return self.num_chunks(rows, shard) * self.chunk_bytes + self.index_bytes
 
     def key(self, shard: int) -> str:
         """A shard's path below its array.

@@ -102,11 +102,11 @@ class MappedRows:
         layout = self.index.layout
         starts = self.index.bounds(shard)[:, 0]
         (raw,) = self.index.read(shard, [(0, self.index.size(shard))])
-        present = int((starts >= 0).sum())
-        if (starts[:present] == np.arange(present) * layout.chunk_bytes).all():  # without gaps, as this library writes
-            chunks = np.frombuffer(raw, np.uint8, present * layout.chunk_bytes).reshape(present, layout.chunk_bytes)
+        count = layout.num_chunks(self.index.rows, shard)
+        if (starts[:count] == np.arange(count) * layout.chunk_bytes).all():  # without gaps, as this library writes
+            chunks = np.frombuffer(raw, np.uint8, count * layout.chunk_bytes).reshape(count, layout.chunk_bytes)
             rows = chunks[:, : layout.chunk_rows * layout.row_bytes].view(layout.dtype)
-            return rows.reshape(present, *layout.chunk_shape)
+            return rows.reshape(count, *layout.chunk_shape)
         absent = np.zeros(layout.chunk_shape, layout.dtype)
         return [
             absent if start < 0 else np.ndarray(layout.chunk_shape, layout.dtype, raw, offset=start)

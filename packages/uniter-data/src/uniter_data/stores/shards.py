@@ -37,6 +37,7 @@ class ShardWriter:
         self._lengths: list[int] = []  # stored bytes of each chunk of the unfinished shard
         self._file: FileIO | None = None
         self._tail = folder / "tail"
+        self._new_tail = folder / "tail.partial"
         self._take_up()
 
     def append(self, block: NDArray[Any]) -> None:
@@ -100,10 +101,9 @@ class ShardWriter:
         if not filled:
             self._tail.unlink(missing_ok=True)
             return
-        beside = self._tail.with_name("tail.partial")
-        with _open(beside, "wb") as file:
+        with _open(self._new_tail, "wb") as file:
             _write_all(file, self._chunk[:filled].reshape(-1).view(np.uint8).data)
-        beside.replace(self._tail)
+        self._new_tail.replace(self._tail)
 
     def _take_up(self) -> None:
         """Remove what lies behind the rows that count, and read those of the unfinished chunk."""
@@ -111,6 +111,7 @@ class ShardWriter:
         shard, row = divmod(self.rows, layout.shard_rows)
         chunks, filled = divmod(row, layout.chunk_rows)
         last = self.folder / layout.key(shard)
+        self._new_tail.unlink(missing_ok=True)
         for path in (self.folder / "c").rglob("*"):
             if path.is_file() and path != last and _number(path, self.folder) > shard:
                 path.unlink()
