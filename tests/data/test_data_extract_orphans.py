@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from uniter_data import RegionStore, RegionWriter, TextStore, read_manifest
+from uniter_data import (
+    RegionStore,
+    RegionWriter,
+    Split,
+    TextStore,
+    TextWriter,
+    Tokenizer,
+    read_manifest,
+    write_dataset,
+)
 from uniter_data.extract.orphans import drop_orphans
 from uniter_data.stores.rows import Rows
 
@@ -73,3 +82,29 @@ def test_groups_are_kept(own_dataset: Path) -> None:
     kept = TextStore(own_dataset / read_manifest(own_dataset).splits["train"].texts).groups
     # numbered anew, parted as before
     assert np.array_equal(kept[:, None] == kept, groups[:, None] == groups)
+
+
+def test_a_killed_rewriting_goes_on_and_keeps_pieces_and_attributes(own_dataset: Path) -> None:
+    tokenizer = Tokenizer.from_file(own_dataset / "tokenizer.json")
+    pieces = {f"text-{number}": [number % 3 + 5, 5, 6] for number in range(12)}
+
+    def write(path: Path, images: range) -> TextWriter:
+        writer = TextWriter(path, tokenizer=tokenizer, attributes={"source": "a database"})
+        for number in images:
+            name = f"text-{number}"
+            writer.append_pieces(name, pieces[name], f"image-{number}", sentence="not these pieces", group=str(number))
+        return writer
+
+    with write(own_dataset / "pieces.zarr", range(12)) as texts:
+        texts.publish()
+    split = Split(texts="pieces.zarr", regions="regions.zarr")
+    write_dataset(own_dataset, name="pieces", splits={"train": split}, tokenizer=tokenizer)
+    # killed when some texts had been written
+    write(own_dataset / "pieces.kept.zarr", range(2)).__exit__(None, None, None)
+    lose_images(own_dataset, {"image-4"})
+    assert drop_orphans(own_dataset, own_dataset / "regions.zarr") == 1
+    store = TextStore(own_dataset / read_manifest(own_dataset).splits["train"].texts)
+    assert store.attributes["attributes"] == {"source": "a database"}
+    assert store.text_ids.tolist() == [name for name in pieces if name != "text-4"]
+    kept = store.token_ids.read(store.offsets[:-1], store.offsets[1:]).reshape(-1, 3).tolist()
+    assert kept == [row for name, row in pieces.items() if name != "text-4"]

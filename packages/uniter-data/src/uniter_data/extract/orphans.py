@@ -58,25 +58,38 @@ def drop_orphans(directory: Path, regions: Path) -> int:
 
 
 def _rewrite(texts: TextStore, keep: np.ndarray, path: Path, tokenizer: Tokenizer) -> None:
-    """A text store with some of the texts of another."""
+    """A text store with some of the texts of another; a rewriting that was killed goes on."""
     shutil.rmtree(path, ignore_errors=True)
     settings = texts.attributes
     with TextWriter(
-        path, tokenizer=tokenizer, max_tokens=settings["max_tokens"], truncate=settings["truncate"]
+        path,
+        tokenizer=tokenizer,
+        max_tokens=settings["max_tokens"],
+        truncate=settings["truncate"],
+        attributes=settings.get("attributes"),
     ) as writer:
         for row in np.flatnonzero(keep).tolist():
+            text, image, group = str(texts.text_ids[row]), str(texts.image_ids[row]), str(texts.groups[row])
+            if text in writer.done:
+                continue
             sentence = str(texts.sentences[row])
+            if texts.gold is None and texts.kinds is None:
+                # as they are: a released database's pieces need not be what this tokenizer makes of the sentence
+                pieces = _of_pieces(texts, texts.token_ids, row)
+                writer.append_pieces(text, pieces, image, sentence=sentence, group=group)
+                continue
             words = tokenizer.encode(sentence).word_of_piece
-            writer.append(
-                str(texts.text_ids[row]),
-                sentence,
-                str(texts.image_ids[row]),
-                group=str(texts.groups[row]),
-                gold=_of_words(texts, texts.gold, row, words, len(sentence.split()), -1),
-                kinds=_of_words(texts, texts.kinds, row, words, len(sentence.split()), 0),
-            )
-        writer.dropped = settings["dropped"]
+            gold = _of_words(texts, texts.gold, row, words, len(sentence.split()), -1)
+            kinds = _of_words(texts, texts.kinds, row, words, len(sentence.split()), 0)
+            writer.append(text, sentence, image, group=group, gold=gold, kinds=kinds)
+        writer.dropped, writer.truncated = settings["dropped"], settings["truncated"]
         writer.publish()
+
+
+def _of_pieces(texts: TextStore, rows: Rows, text: int) -> list[int]:
+    """The values of a text's word pieces."""
+    values: list[int] = rows.read(texts.offsets[text : text + 1], texts.offsets[text + 1 : text + 2]).tolist()
+    return values
 
 
 def _of_words(
@@ -86,8 +99,7 @@ def _of_words(
     if rows is None:
         return None
     values = [absent] * count
-    pieces = rows.read(texts.offsets[text : text + 1], texts.offsets[text + 1 : text + 2]).tolist()
     # backwards, so that a word's first piece has the last say
-    for word, value in reversed(list(zip(word_of_piece, pieces, strict=False))):
+    for word, value in reversed(list(zip(word_of_piece, _of_pieces(texts, rows, text), strict=False))):
         values[word] = value
     return values
