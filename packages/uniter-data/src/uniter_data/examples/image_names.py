@@ -4,11 +4,12 @@ COCO's picture 9 is `COCO_train2014_000000000009` to some, `coco_train2014_00000
 Only whole names are compared, in the order in which they stand here; a pattern of one's own replaces them all.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["ImageName", "coco_image", "flickr_image", "genome_image", "nlvr2_image", "vcr_image", "web_image"]
+__all__ = ["ImageName", "coco_file", "coco_image", "flickr_image", "genome_image", "nlvr2_image", "vcr_image", "web_image"]
 
 SUFFIXES = ("", ".npz", ".jpg")
 PATTERNS = {
@@ -79,6 +80,17 @@ def coco_image(number: int, collection: str, stem: str = "") -> ImageName:
     """
     stem = stem or (f"COCO_{collection}_{number:012d}" if collection else f"{number:012d}")
     return ImageName(kind="coco", stem=stem, number=number, collection=collection)
+
+
+def coco_file(name: str, number: int) -> ImageName:
+    """A picture of COCO as its file is called: until 2014 by its collection, from 2017 on by its number alone.
+
+    >>> coco_file("COCO_val2014_000000000009.jpg", 9).collection, coco_file("000000000009.jpg", 9).stem
+    ('val2014', '000000000009')
+    """
+    stem = PurePosixPath(name).stem
+    collection = re.fullmatch(r"COCO_([a-z]+\d{4})_\d{12}", stem)
+    return coco_image(number, collection[1] if collection else "", stem)
 
 
 def genome_image(number: int) -> ImageName:

@@ -60,7 +60,7 @@ class TextWriter:
             "vocabulary": tokenizer.vocabulary.to_dict(),
             "max_tokens": max_tokens,
             "truncate": truncate,
-            **({"attributes": dict(attributes)} if attributes else {}),
+            "attributes": dict(attributes or {}),
         }
         self._journal = Journal(path, self._settings)
         self._waiting: list[list[Any]] = []
