@@ -1,0 +1,115 @@
+"""Files of tab-separated lines whose columns are base64 of arrays: read line after line, hashed as they pass."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.record import RawRecord
+
+try:  # some thirty times as fast
+    from pybase64 import b64decode
+except ImportError:
+    from base64 import b64decode
+
+__all__ = ["TsvFiles", "decode_column"]
+
+LONGEST = 1 << 26  # bytes of a line: what is longer has lost its line feeds
+BUFFER = 1 << 20
+
+
+class TsvFiles:
+    """The lines of some files.
+
+    Args:
+        paths: of the files, in order.
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.paths = [Path(path) for path in paths]
+        if not self.paths:
+            raise ValueError("expected one TSV file at least, got none")
+        missing = next((path for path in self.paths if not path.is_file()), None)
+        if missing:
+            raise ValueError(f"{missing} is no file: correct the path")
+        self._digests = [Digest() for _ in self.paths]
+        self._total = sum(path.stat().st_size for path in self.paths)
+
+    def records(self) -> Iterator[RawRecord]:
+        """Each line as a record whose image is its first column; empty lines are passed over.
+
+        Raises:
+            ValueError: a line is too long to be one, or the index beside a file (`.lineidx`) has its lines elsewhere.
+        """
+        for path, digest in zip(self.paths, self._digests, strict=True):
+            places = _read_places(path.with_suffix(".lineidx"))
+            number = 0
+            with path.open("rb", buffering=BUFFER) as file:
+                while line := file.readline(LONGEST):
+                    number += 1
+                    where = f"{path}:{number}"
+                    if len(line) == LONGEST:
+                        raise ValueError(f"{where} has no end within {LONGEST:,} bytes: copy the file again")
+                    if places is not None and places[number - 1 : number] != [digest.size]:
+                        raise ValueError(f"{where} is not where {path.stem}.lineidx has it: copy both files again")
+                    digest.update(line)
+                    if line.strip():
+                        yield _record(where, line)
+            if places is not None and number < len(places):
+                raise ValueError(f"{path} is cut short: expected {len(places):,} lines, got {number:,}: copy it again")
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read, of how many."""
+        return sum(digest.size for digest in self._digests), self._total
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """Name, bytes and digest of each file."""
+        return [{"name": path.name, **digest.result()} for path, digest in zip(self.paths, self._digests, strict=True)]
+
+
+def decode_column(name: str, text: bytes | str, dtype: DTypeLike) -> NDArray[Any]:
+    """The numbers of a column.
+
+    Args:
+        name: for messages.
+        text: base64 of an array.
+        dtype: of the array.
+
+    Raises:
+        ValueError: it is no base64, or no whole array.
+
+    >>> decode_column("boxes", "AACAPwAAAEA=", "<f4").tolist()
+    [1.0, 2.0]
+    """
+    try:
+        return np.frombuffer(b64decode(text, validate=True), dtype)
+    except ValueError as error:
+        raise ValueError(f"{name}: no base64 of {np.dtype(dtype).name} ({error})") from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _record(where: str, line: bytes) -> RawRecord:
+    try:
+        image = line[: line.index(b"\t")].decode().strip()
+    except ValueError:
+        return RawRecord(image="", where=where, problem="expected columns behind tabs, the first a name in UTF-8")
+    problem = "" if image else "expected a name in the first column, got none"
+    return RawRecord(image=image, where=f"{where} ({image})", data=line.rstrip(b"\r\n").split(b"\t"), problem=problem)
+
+
+def _read_places(file: Path) -> list[int] | None:
+    """Where lines begin, as the index of a file says; None where there is no index."""
+    try:
+        return [int(place) for place in file.read_text().split()]
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): copy it again, or remove it") from error

@@ -1,0 +1,127 @@
+"""VOLTA's HDF5 files (Bugliarello et al., TACL 2021), as its extraction and its `large_tsv_to_h5.py` write them.
+
+A group an image, called by its id, with `features` (R, D), `boxes` (R, 4) in pixels, `img_w`, `img_h`, and perhaps
+`obj_id` (R,), the background not counted, and `obj_conf` (R,). Attributes are left behind.
+"""
+
+# R regions of an image, D feature width
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uniter_data.importers.plain_msgpack import require_library
+from uniter_data.importers.regions.boxes import picture_size
+from uniter_data.importers.regions.butd import GENOME_CLASSES, detected_regions
+from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.record import ImageRegions, RawRecord
+
+__all__ = ["import_volta"]
+
+NEEDED = ("features", "boxes", "img_w", "img_h")
+OPTIONAL = ("obj_id", "obj_conf")
+MOST_BYTES = 1 << 30  # of an array
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def import_volta(
+    source: str | Path,
+    out: str | Path,
+    *,
+    options: RegionImport = RegionImport(),  # noqa: B008
+) -> RegionReport:
+    """Import one HDF5 file. An image is called as its group.
+
+    Raises:
+        ValueError: as `import_regions`; or it is no such file, or h5py is not installed.
+    """
+    library = require_library("h5py", "hdf5")
+    path = Path(source)
+    try:
+        file = library.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is no readable HDF5 file ({error}): copy it again, or correct the path") from error
+    with file:
+        return import_regions(_File(path, file, library, len(options.class_names) or GENOME_CLASSES), out, options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _File:
+    """The groups of a file; see `RegionSource`."""
+
+    extractor = "bottom-up attention (Anderson et al., CVPR 2018), by VOLTA"
+
+    def __init__(self, path: Path, file: Any, library: Any, num_classes: int) -> None:
+        self.name = path.name
+        self.num_classes = num_classes
+        self._path = path
+        self._file = file
+        self._library = library
+        self._digest = Digest()
+        self._done = 0
+        try:
+            self._images = [str(image) for image in file]
+        # what a damaged file makes the library raise depends on the damage
+        except Exception as error:
+            raise ValueError(f"{path} is damaged ({error}): copy it again") from error
+
+    def records(self) -> Iterator[RawRecord]:
+        for image in self._images:
+            arrays, problem = {}, ""
+            try:
+                arrays = self._read(image)
+            except ValueError as error:
+                problem = str(error)
+            self._digest.update(image.encode())
+            for array in arrays.values():
+                self._digest.update(array.tobytes())
+            self._done += 1
+            yield RawRecord(image=image, where=f"{self._path}: {image!r}", data=arrays, problem=problem)
+
+    def decode(self, data: Arrays) -> ImageRegions:
+        return detected_regions(
+            data["features"],
+            data["boxes"],
+            picture_size(data["img_w"], data["img_h"]),
+            objects=data.get("obj_id"),
+            confidence=data.get("obj_conf"),
+        )
+
+    def progress(self) -> tuple[int, int]:
+        return self._done, len(self._images)
+
+    def provenance(self) -> list[dict[str, Any]]:
+        return [{"name": self.name, "of": "names and arrays, in order", **self._digest.result()}]
+
+    def _read(self, image: str) -> Arrays:
+        try:
+            held = set(self._file[image]) if self._is_plain(self._file, image) else set()
+            return {
+                name: self._read_array(image, name) for name in (*NEEDED, *OPTIONAL) if name in NEEDED or name in held
+            }
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"damaged ({error or type(error).__name__})") from error
+
+    def _read_array(self, image: str, name: str) -> NDArray[Any]:
+        group = self._file[image]
+        if name not in group:
+            raise ValueError(f"expected {', '.join(NEEDED)}, got no {name}")
+        array = group[name]
+        if not self._is_plain(group, name) or not isinstance(array, self._library.Dataset) or array.external:
+            raise ValueError(f"{name}: expected an array in this file, got something else")
+        if array.dtype.kind not in "fiu" or array.nbytes > MOST_BYTES:
+            raise ValueError(f"{name}: expected numbers, got {array.nbytes:,} bytes of {array.dtype}")
+        return np.asarray(array[()])
+
+    def _is_plain(self, group: Any, name: str) -> bool:
+        """Whether something lies in the file itself, and is no link to another."""
+        return isinstance(group.get(name, getlink=True), self._library.HardLink)
