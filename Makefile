@@ -61,7 +61,7 @@ $(VENV)/.installed: $(TORCH)/.installed pyproject.toml $(PACKAGES:%=packages/uni
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python tests/wheels/layer.py $(VENV) $(TORCH)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --group dev --group docs $(PACKAGES:%=-e packages/uniter-%) -e "packages/uniter-data[extract,lmdb,hdf5]"
+	$(BIN)/python -m pip install --group dev --group docs $(PACKAGES:%=-e packages/uniter-%) -e "packages/uniter-data[extract,fast,hdf5,lmdb]"
 	touch $@
 
 clean: ## remove the virtual environments and what tools leave behind

@@ -4,22 +4,34 @@ from uniter_cli.errors import UsageError
 from uniter_cli.recipe import Recipe
 from uniter_cli.sources import Sources, check_fit
 from uniter_core import PRESETS, UniterConfig, key_of
+from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel, objective
 
-__all__ = ["build_model", "build_settings"]
+__all__ = ["build_model", "build_settings", "lacking_labels"]
+
+
+def lacking_labels(dataset: PairDataset, task: str) -> str:
+    """What a data set has instead of the labels that an objective needs; empty where it has them."""
+    wanted = objective(task)
+    if wanted.needs_labels and not dataset.num_classes:
+        return "none"
+    if wanted.needs_distributions and dataset.hard_labels:
+        return "one class a region (mrc can do with that)"
+    return ""
 
 
 def build_settings(recipe: Recipe, sources: Sources) -> ObjectiveSettings:
     """How the objectives corrupt and weigh, with the data's vocabulary.
 
     Raises:
-        UsageError: an objective needs soft labels, and a data set it trains on has none.
+        UsageError: an objective needs soft labels, and a data set it trains on has none, or one class each.
     """
     for name, dataset in sources.train.items():
         for task, weight in (recipe.tasks | recipe.data[name].tasks).items():
-            if weight and objective(task).needs_labels and not dataset.num_classes:
+            lack = lacking_labels(dataset, task)
+            if weight and lack:
                 raise UsageError(
-                    f"{task} needs the soft labels of the regions, {name} has none: leave it out of --tasks, "
+                    f"{task} needs the soft labels of the regions, {name} has {lack}: leave it out of --tasks, "
                     f"or of this data set with --set data.{name}.tasks.{task}=0"
                 )
     masking = recipe.masking

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from uniter_cli.loader import Job, batch_loader
+from uniter_cli.model import lacking_labels
 from uniter_cli.pair_batches import PairBatches, mismatch_probability, validation_jobs
 from uniter_cli.recipe import ValidationRecipe
 from uniter_data import PairDataset
@@ -99,7 +100,7 @@ def _jobs(
         job
         for name, dataset in datasets.items()
         for task in objectives
-        if dataset.num_classes or not objective(task).needs_labels
+        if not lacking_labels(dataset, task)
         for job in validation_jobs(
             name,
             dataset,

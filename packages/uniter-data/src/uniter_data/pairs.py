@@ -34,6 +34,7 @@ class PairDataset:
         vocabulary: of the texts.
         region_dim: feature width D.
         num_classes: classes C of the soft labels; 0 if there are none.
+        hard_labels: whether one class is all that is known of a region: its label gives it all probability.
         text_lengths: (T,) word pieces of each text, [CLS] and [SEP] counted.
         image_rows: (T,) row of each text's image in the region store.
         region_lengths: (I,) regions of each image of the store.
@@ -46,6 +47,7 @@ class PairDataset:
     vocabulary: Vocabulary
     region_dim: int
     num_classes: int
+    hard_labels: bool
     text_lengths: NDArray[np.int64]
     image_rows: NDArray[np.int64]
     region_lengths: NDArray[np.int64]
@@ -62,6 +64,7 @@ class PairDataset:
         self.regions = RegionStore(join(self.directory, stores.regions))
         self.region_dim = self.regions.region_dim
         self.num_classes = self.regions.num_classes
+        self.hard_labels = self.regions.hard_labels
         self.text_lengths = np.diff(self.texts.offsets) + SPECIALS
         self.region_lengths = self.regions.region_lengths
         self.groups = self.texts.groups

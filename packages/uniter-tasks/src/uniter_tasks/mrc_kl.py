@@ -44,4 +44,11 @@ def loss(encoder: UniterEncoder, heads: nn.ModuleDict, batch: TaskBatch, setting
     )
 
 
-MRC_KL = Objective(name="mrc-kl", collate=collate, loss=loss, baselines=CLASS_BASELINES, needs_labels=True)
+MRC_KL = Objective(
+    name="mrc-kl",
+    collate=collate,
+    loss=loss,
+    baselines=CLASS_BASELINES,
+    needs_labels=True,
+    needs_distributions=True,
+)

@@ -25,6 +25,7 @@ class Objective:
         baselines: by metric, what a constant answer would reach.
         mismatched: some of its pairs are shown with another image (`ObjectiveSettings.mismatch_probability`).
         needs_labels: its samples must have `region_labels`.
+        needs_distributions: these must say how likely every class is, not only which is the likeliest.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Objective:
     baselines: Mapping[str, Baseline]
     mismatched: bool = False
     needs_labels: bool = False
+    needs_distributions: bool = False

@@ -46,6 +46,7 @@ class RegionStore:
         region_dim: D.
         num_classes: C; 0 if there are no labels.
         class_names: of the soft labels.
+        hard_labels: whether one class is all that is known of a region, so that its labels are no distribution.
         format: how the store keeps what the following give.
         offsets: (I + 1,) where each image's regions begin.
         features: rows float16 (D,).
@@ -64,6 +65,7 @@ class RegionStore:
         self.region_dim: int = group.attribute("region_dim")
         self.num_classes: int = group.attribute("num_classes")
         self.class_names: tuple[str, ...] = tuple(group.attribute("class_names"))
+        self.hard_labels = bool(group.attributes.get("attributes", {}).get("hard_labels"))
         self.format = RegionFormat.of(group.attributes, group.location)
         self.offsets: NDArray[np.int64] = group.numbers("offsets")
         self.num_images: int = group.rows("image_sizes").shape[0]  # I
