@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["ImageName", "coco_file", "coco_image", "flickr_image", "genome_image", "nlvr2_image", "vcr_image", "web_image"]
+__all__ = [
+    "ImageName",
+    "coco_file",
+    "coco_image",
+    "flickr_image",
+    "genome_image",
+    "nlvr2_image",
+    "vcr_image",
+    "web_image",
+]
 
 SUFFIXES = ("", ".npz", ".jpg")
 PATTERNS = {

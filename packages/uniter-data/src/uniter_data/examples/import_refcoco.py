@@ -11,11 +11,11 @@ from uniter_data.annotations.records import refexp_annotation
 from uniter_data.annotations.refcoco import Expression, read_refcoco
 from uniter_data.examples.draft import Draft, ImportOptions, ImportReport
 from uniter_data.examples.image_names import coco_image
-from uniter_data.examples.importing import Finish, Plan, write_examples
+from uniter_data.examples.importing import Plan, write_examples
 from uniter_data.examples.join import Join
 from uniter_data.examples.overlap import box_overlaps
 
-__all__ = ["BOXES", "import_refcoco"]
+__all__ = ["BOXES", "import_refcoco", "with_target"]
 
 # least overlap with the object's box of the region that is the object: ground-truth boxes are stored in the unit
 # square, some of them as float16; a detected box counts as right from one half on
@@ -58,9 +58,26 @@ def import_refcoco(
         splits={split: _of_split(expressions, split) for split in dict.fromkeys(e.split for e in expressions)},
         layers=[regions],
         settings={"boxes": boxes},
-        finish=_finish(boxes),
+        finish=partial(with_target, boxes=boxes),
     )
     return write_examples(out, plan, options or ImportOptions())
+
+
+def with_target(draft: Draft, images: Sequence[tuple[str, ...]], join: Join, *, boxes: str) -> dict[str, Any] | str:
+    """The annotation with the row of the region that is the object, and how far the two overlap; see `Finish`.
+
+    Where the annotation names the row as `target` already, its region must be the object.
+    """
+    (layer,), ((name,),) = join.layers, images
+    row = layer.rows[name]
+    places = layer.boxes.read(layer.starts[row : row + 1], layer.stops[row : row + 1])
+    known = draft.annotation
+    overlaps = box_overlaps(places, tuple(known["box"]), tuple(known["size"]))
+    best = int(known.get("target", np.argmax(overlaps)))
+    found = best < len(overlaps) and bool(overlaps[best] > BOXES[boxes])
+    if not found and boxes == "ground-truth":
+        return NO_BOX
+    return {**known, "target": best if found else -1, "overlap": round(float(overlaps[best]), 4)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -81,21 +98,3 @@ def _draft(expression: Expression) -> Draft:
         images=(coco_image(expression.image_id, expression.collection, expression.stem),),
         annotation=refexp_annotation(expression),
     )
-
-
-def _finish(boxes: str) -> Finish:
-    return partial(_with_target, boxes=boxes)
-
-
-def _with_target(draft: Draft, images: Sequence[tuple[str, ...]], join: Join, *, boxes: str) -> dict[str, Any] | str:
-    """The annotation with the row of the region that is the object, and how far the two overlap."""
-    (layer,), ((name,),) = join.layers, images
-    row = layer.rows[name]
-    places = layer.boxes.read(layer.starts[row : row + 1], layer.stops[row : row + 1])
-    known = draft.annotation
-    overlaps = box_overlaps(places, tuple(known["box"]), tuple(known["size"]))
-    best = int(np.argmax(overlaps))
-    found = bool(overlaps[best] > BOXES[boxes])
-    if not found and boxes == "ground-truth":
-        return NO_BOX
-    return {**known, "target": best if found else -1, "overlap": round(float(overlaps[best]), 4)}

@@ -34,8 +34,8 @@ def caption_options(
     vocab: Vocab = None,
     cased: Cased = False,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", min=1, help="Word pieces of a sentence; longer are dropped.")
-    ] = 60,
+        int | None, typer.Option("--max-tokens", min=1, help="Word pieces of a sentence, 60; longer are dropped.")
+    ] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Keep the head of a long sentence instead.")] = False,
     image_name: Annotated[
         str, typer.Option("--image-name", help="What stores or files call a picture, with {stem}, {number:012d}, …")
@@ -141,13 +141,15 @@ def pictures(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def run_captions(task: "Callable[..., Any]", out: Path, options: "CaptionOptions", **files: Any) -> None:
-    """Import with a bar, print what came of it and what to do next."""
+def run_captions(importer: "Callable[..., Any]", out: Path, options: "CaptionOptions", /, **files: Any) -> None:
+    """Import with a bar, print what came of it and, of pairs, what to do next."""
     from dataclasses import replace
 
     from uniter_cli.display import progress_bars
+    from uniter_data.importers.texts import CaptionReport
 
     with progress_bars() as progress:
-        report = task(out, options=replace(options, progress=progress), **files)
+        report = importer(out, options=replace(options, progress=progress), **files)
     typer.echo(report)
-    typer.echo(f"next: uniter data extract {out}" if report.waits else f"next: uniter pretrain --data {out}")
+    if isinstance(report, CaptionReport):
+        typer.echo(f"next: uniter data extract {out}" if report.waits else f"next: uniter pretrain --data {out}")

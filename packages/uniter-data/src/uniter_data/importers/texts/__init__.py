@@ -7,6 +7,7 @@ from uniter_data.importers.texts.genome import import_genome
 from uniter_data.importers.texts.importing import import_captions
 from uniter_data.importers.texts.picture_folder import Columns, import_pictures
 from uniter_data.importers.texts.sbu import import_sbu
+from uniter_data.importers.texts.uniter import import_uniter_texts
 
 __all__ = [
     "Caption",
@@ -20,4 +21,5 @@ __all__ = [
     "import_genome",
     "import_pictures",
     "import_sbu",
+    "import_uniter_texts",
 ]

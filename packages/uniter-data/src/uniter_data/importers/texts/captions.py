@@ -12,6 +12,7 @@ from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["Caption", "CaptionOptions", "CaptionReport", "CaptionSource"]
 
+RELEASED = 60  # word pieces of a sentence
 NAMED = 3  # damaged records that a report names
 
 
@@ -70,7 +71,7 @@ class CaptionOptions:
 
     Attributes:
         tokenizer: of the sentences; None builds one from all that are kept.
-        max_tokens: longest sentence in word pieces, [CLS] and [SEP] not counted.
+        max_tokens: longest sentence in word pieces, [CLS] and [SEP] not counted; None is 60, as released.
         truncate: keep the head of longer sentences; otherwise they are dropped and counted, as released.
         regions: region stores; each split uses the one that has most of its pictures. Without any, the data set waits
             for the extraction of its pictures.
@@ -88,7 +89,7 @@ class CaptionOptions:
     """
 
     tokenizer: Tokenizer | None = None
-    max_tokens: int = 60
+    max_tokens: int | None = None
     truncate: bool = False
     regions: Sequence[str | Path] = ()
     pictures: Mapping[str, str | Path] = field(default_factory=dict)
@@ -101,6 +102,11 @@ class CaptionOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.val_share < 1:
             raise ValueError(f"val_share: expected a share from 0 to less than 1, got {self.val_share}")
+
+    @property
+    def longest(self) -> int:
+        """The limit of a sentence in word pieces."""
+        return RELEASED if self.max_tokens is None else self.max_tokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,9 @@ def digests(files: Iterable[str | Path]) -> list[dict[str, Any]]:
                 size = file.tell()
         except OSError as error:
             raise ValueError(f"{path} cannot be read ({error.strerror}): correct the path") from error
-        found.append({"name": path.name, "bytes": size, "sha256": digest})
+        # released databases are all called data.mdb; their folders tell them apart
+        name = f"{path.parent.name}/{path.name}" if path.parent.suffix == ".db" else path.name
+        found.append({"name": name, "bytes": size, "sha256": digest})
     return found
 
 
@@ -106,7 +108,7 @@ def _places(options: CaptionOptions) -> dict[str, list[Place]]:
 def _said(options: CaptionOptions) -> dict[str, Any]:
     """What of the options decides what is written."""
     return {
-        "max_tokens": options.max_tokens,
+        "max_tokens": options.longest,
         "truncate": options.truncate,
         "regions": [str(store) for store in options.regions],
         "pictures": {split: str(folder) for split, folder in options.pictures.items()},
@@ -144,7 +146,7 @@ def _write(
         split: TextWriter(
             store,
             tokenizer=tokenizer,
-            max_tokens=reading.options.max_tokens,
+            max_tokens=reading.options.longest,
             truncate=reading.options.truncate,
             attributes=attributes,
         )

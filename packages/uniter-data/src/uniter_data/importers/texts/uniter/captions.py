@@ -1,0 +1,60 @@
+"""Captions of the released databases, for pre-training and for retrieval."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from uniter_data.annotations.fields import Fields
+from uniter_data.importers.texts.captions import Caption, CaptionOptions, CaptionReport, CaptionSource
+from uniter_data.importers.texts.damage import Damages
+from uniter_data.importers.texts.importing import import_captions
+from uniter_data.importers.texts.uniter.database import TextDatabase, pieces
+from uniter_data.importers.texts.uniter.images import images_of
+
+__all__ = ["import_caption_databases"]
+
+Splits = dict[str, list[TextDatabase]]
+
+
+def import_caption_databases(out: str | Path, splits: Splits, name: str, options: CaptionOptions) -> CaptionReport:
+    """Import databases of captions as a data set of pairs.
+
+    Args:
+        out: the data set to write.
+        splits: the databases of each.
+        name: of the data set.
+        options: the tokenizer is that of the databases.
+
+    Raises:
+        ValueError: see `import_captions`.
+    """
+    databases = [database for of_split in splits.values() for database in of_split]
+    source = CaptionSource(
+        name=name,
+        source="released with UNITER (Chen et al., ECCV 2020): " + ", ".join(d.folder.name for d in databases),
+        files=[path for database in databases for path in database.files("id2len.json")],
+        captions=partial(_captions, splits),
+    )
+    return import_captions(out, source, options)
+
+
+def _captions(splits: Splits, damages: Damages) -> Iterator[Caption]:
+    for split, databases in splits.items():
+        for database in databases:
+            yield from _of_database(split, database, damages)
+
+
+def _of_database(split: str, database: TextDatabase, damages: Damages) -> Iterator[Caption]:
+    records = database.records(database.lengths(), damages)
+    yield from damages.sift(lambda record: _caption(split, *record), records)
+
+
+def _caption(split: str, name: str, length: int, fields: Fields) -> Caption:
+    return Caption(
+        id=name,
+        source=fields.where,
+        split=split,
+        sentence=fields.text("caption", empty=True) if "caption" in fields.raw else "",
+        image=images_of(fields, count=1)[0],
+        pieces=pieces(fields, count=length),
+    )
