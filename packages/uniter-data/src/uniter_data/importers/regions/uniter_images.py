@@ -112,11 +112,9 @@ class _Database:
             if isinstance(raw, ValueError):
                 yield self._record(key, problem=str(raw))
             else:
-                known = listed is None or key in listed
-                yield self._record(key, raw, "" if known else f"its name is damaged: {NAMES} does not list it")
-            if listed is not None:
-                listed.discard(key)
-        for key in sorted(listed or ()):
+                yield self._record(key, raw, "" if key in listed else f"its name is damaged: not in {NAMES}")
+            listed.discard(key)
+        for key in sorted(listed):
             yield self._record(key, problem=f"{NAMES} lists it, but there is no such record")
 
     def decode(self, data: tuple[str, bytes]) -> ImageRegions:
@@ -174,14 +172,14 @@ class _Database:
         file = self._folder.parent / f"nbb_{found['rule'] or self._rule.suffix}.json"
         return None if found["all"] else 0, _read_counts(file) if file.exists() else None
 
-    def _read_names(self) -> set[str] | None:
-        """The names that the database lists; None where it has no list."""
-        if NAMES not in self._database:
-            return None
+    def _read_names(self) -> set[str]:
+        """The names that the database lists. The list is written last: a file that lacks it lacks records too."""
         try:
             return {str(name) for name in json.loads(self._database.get(NAMES))}
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{self._database.path}: {NAMES} is damaged ({error}): copy the file again") from error
+            raise ValueError(
+                f"{self._database.path} has no whole list of its names ({error}): copy it again"
+            ) from error
 
 
 def _read_counts(file: Path) -> dict[str, int]:

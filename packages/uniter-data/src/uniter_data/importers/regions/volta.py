@@ -102,26 +102,29 @@ class _File:
 
     def _read(self, image: str) -> Arrays:
         try:
-            held = set(self._file[image]) if self._is_plain(self._file, image) else set()
-            return {
-                name: self._read_array(image, name) for name in (*NEEDED, *OPTIONAL) if name in NEEDED or name in held
-            }
+            group = self._open(self._file, image, self._library.Group)
+            held = set(group)
+            missing = [name for name in NEEDED if name not in held]
+            if missing:
+                raise ValueError(f"expected {', '.join(NEEDED)}, got no {' and no '.join(missing)}")
+            return {name: self._read_array(group, name) for name in (*NEEDED, *OPTIONAL) if name in held}
         except ValueError:
             raise
+        # what a damaged file makes the library raise depends on the damage
         except Exception as error:
             raise ValueError(f"damaged ({error or type(error).__name__})") from error
 
-    def _read_array(self, image: str, name: str) -> NDArray[Any]:
-        group = self._file[image]
-        if name not in group:
-            raise ValueError(f"expected {', '.join(NEEDED)}, got no {name}")
-        array = group[name]
-        if not self._is_plain(group, name) or not isinstance(array, self._library.Dataset) or array.external:
-            raise ValueError(f"{name}: expected an array in this file, got something else")
+    def _read_array(self, group: Any, name: str) -> NDArray[Any]:
+        array = self._open(group, name, self._library.Dataset)
+        if array.external:
+            raise ValueError(f"{name}: expected an array in this file, got one in another")
         if array.dtype.kind not in "fiu" or array.nbytes > MOST_BYTES:
             raise ValueError(f"{name}: expected numbers, got {array.nbytes:,} bytes of {array.dtype}")
         return np.asarray(array[()])
 
-    def _is_plain(self, group: Any, name: str) -> bool:
-        """Whether something lies in the file itself, and is no link to another."""
-        return isinstance(group.get(name, getlink=True), self._library.HardLink)
+    def _open(self, group: Any, name: str, kind: type) -> Any:
+        """A member of a group; a link that could lead to another file is not followed."""
+        found = group[name] if group.id.links.get_info(name.encode()).type == self._library.h5l.TYPE_HARD else None
+        if not isinstance(found, kind):
+            raise ValueError(f"{name}: expected a {kind.__name__.lower()} in this file, got something else")
+        return found
