@@ -7,9 +7,13 @@ nothing is written of what is wrong, and memory does not grow with the files. Wh
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from uniter_data.examples.draft import SplitReport
 from uniter_data.examples.importing import publish, relative_to
@@ -168,20 +172,35 @@ def _write(
 def _append(urls: Path, reading: Reading, tokenizer: Tokenizer, writers: Mapping[str, TextWriter]) -> None:
     """Append what is not yet written; the file of URLs is small enough to be written anew."""
     beside = urls.with_name(urls.name + ".partial")
+    told = {split: array("q") for split in reading.chosen}  # hashes of the images whose URL is written
     with beside.open("w", encoding="utf-8", newline="\n") as lines:
         for caption, name in reading.kept():
             if caption.url:
                 lines.write(f"{name}\t{caption.url}\n")
+                told[caption.split].append(hash(name))
             writer = writers.get(caption.split)
             pieces = caption.pieces or tokenizer.encode(caption.sentence).ids
             if not pieces:
                 reading.count(caption.split, EMPTY)
             elif writer is not None and caption.id not in writer.done:
                 writer.append_pieces(caption.id, pieces, name, sentence=caption.sentence or tokenizer.sentence(pieces))
+    _refuse_namesakes(told, reading.chosen)
     if beside.stat().st_size:
         beside.replace(urls)
     else:
         beside.unlink()
+
+
+def _refuse_namesakes(told: Mapping[str, "array[int]"], chosen: Mapping[str, Place]) -> None:
+    """Two pictures of one name, of two folders or stores, would have each other's URL."""
+    for one, other in combinations(told, 2):
+        shared = np.intersect1d(told[one], told[other]) if chosen[one].location != chosen[other].location else ()
+        if len(shared):
+            raise ValueError(
+                f"splits {one!r} and {other!r} have {len(shared)} pictures of the same names in {chosen[one].location} "
+                f"and {chosen[other].location}, but {URLS} has one URL a name: import the splits as data sets of "
+                "their own, or take val from train with --val-share"
+            )
 
 
 def _report(texts: TextStore, left_out: Mapping[str, int]) -> SplitReport:
