@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from uniter_data.annotations.fields import Fields
@@ -108,17 +109,19 @@ class TextDatabase:
         with open_lmdb(self.folder) as file:
             yield from damages.sift(lambda entry: (*entry, self._fields(file, entry[0])), lengths)
 
-    def first(self) -> Fields:
-        """Some example, to see what kind of database it is.
+    def sample(self, count: int) -> list[Fields]:
+        """The first whole ones of the first `count` examples, to see what kind of database it is.
 
         Raises:
-            ValueError: there is none, or it is damaged.
+            ValueError: none of them is whole, or there is no example.
         """
+        damages = Damages(skip=True)
         with open_lmdb(self.folder) as file:
-            name = next(file.keys(), None)
-            if name is None:
-                raise ValueError(f"{file.path} has no example: copy the database again")
-            return self._fields(file, name)
+            names = islice(file.keys(), count)
+            found = list(damages.sift(lambda name: self._fields(file, name), names))
+        if not found:
+            raise ValueError(damages.problems[0] if damages.problems else f"{file.path} has no example: copy it again")
+        return found
 
     def _fields(self, file: LmdbFile, name: str) -> Fields:
         where = f"{file.path}: {name!r}"

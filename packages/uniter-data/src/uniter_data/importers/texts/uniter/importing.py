@@ -15,7 +15,7 @@ from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.importing import digests
 from uniter_data.importers.texts.uniter.captions import import_caption_databases
 from uniter_data.importers.texts.uniter.database import TextDatabase
-from uniter_data.importers.texts.uniter.kinds import CAPTIONS, TASKS, split_of_database, task_of
+from uniter_data.importers.texts.uniter.kinds import CAPTIONS, PROBE, TASKS, split_of_database, task_of
 from uniter_data.importers.texts.uniter.refexp import SIDE_FILES, refexp_drafts
 from uniter_data.importers.texts.uniter.tasks import nlvr2_drafts, snli_ve_drafts, vcr_drafts, vqa_drafts
 from uniter_data.importers.texts.uniter.vocabulary import fitting_tokenizer
@@ -69,7 +69,7 @@ def import_uniter_texts(
     tokenizer = fitting_tokenizer(databases, options.tokenizer, added=task == "vcr")
     options = replace(options, tokenizer=tokenizer)
     if task == CAPTIONS:
-        return import_caption_databases(out, splits, Path(out).name, options)
+        return import_caption_databases(out, splits, Path(out).name, tokenizer, options)
     if options.val_share:
         raise ValueError("val_share: the databases of a task have splits of their own: leave --val-share out")
     make = _maker(task, databases, options, answers, boxes)
@@ -156,7 +156,7 @@ def _maker(
 def _answers(databases: Sequence[TextDatabase], path: str | Path | None) -> list[str]:
     """The classes of vqa in the order of their numbers; none are needed where there are no targets."""
     if path is None:
-        if any("target" in database.first().raw for database in databases):
+        if any("target" in fields.raw for database in databases for fields in database.sample(PROBE)):
             raise ValueError(
                 "answers: the targets are numbers of answers: give ans2label.json of the released code with --answers"
             )

@@ -10,6 +10,7 @@ from uniter_data.examples.draft import Draft
 from uniter_data.examples.image_names import coco_file
 from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.uniter.database import TextDatabase, pieces
+from uniter_data.importers.texts.uniter.sentences import Sentences
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["SIDE_FILES", "refexp_drafts"]
@@ -29,6 +30,7 @@ def refexp_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damages
     Raises:
         ValueError: a side file is wrong; or a record is, unless damaged records are left out.
     """
+    sentences = Sentences(database, "sent", tokenizer)
     objects = _Objects(database.folder)
     lengths = dict(database.lengths())
     records = database.records(_in_order(database.folder, lengths), damages)
@@ -36,7 +38,7 @@ def refexp_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damages
     def make(name: str, length: int, fields: Fields) -> Draft:
         number, ann_id = fields.integer("image_id"), fields.integer("ann_id")
         ids = pieces(fields, count=length)
-        sentence = fields.raw["sent"] if isinstance(fields.raw.get("sent"), str) else tokenizer.sentence(ids)
+        sentence = sentences.of(fields)
         if ann_id not in objects.orders.get(number, {}):
             fields.fail("ann_id", f"an object that images.json lists for image {number}", ann_id)
         annotation = {

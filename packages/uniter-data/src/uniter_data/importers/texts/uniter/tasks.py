@@ -12,6 +12,7 @@ from uniter_data.examples.draft import Draft
 from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.uniter.database import TextDatabase, pieces
 from uniter_data.importers.texts.uniter.images import images_of, scene_of
+from uniter_data.importers.texts.uniter.sentences import Sentences
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["nlvr2_drafts", "people_behind", "snli_ve_drafts", "vcr_drafts", "vqa_drafts"]
@@ -34,8 +35,10 @@ def vqa_drafts(
         ValueError: a record is wrong, unless damaged records are left out.
     """
 
+    sentences = Sentences(database, "question", tokenizer)
+
     def make(name: str, length: int, fields: Fields) -> Draft:
-        question = _sentence(fields, "question", tokenizer)
+        question = sentences.of(fields)
         annotation: dict[str, Any] = {"question_id": int(name) if name.isdecimal() else name, "question": question}
         annotation |= {"question_type": "", "answer_type": ""}
         if "target" in fields.raw:
@@ -64,8 +67,10 @@ def snli_ve_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damage
         ValueError: a record is wrong, unless damaged records are left out.
     """
 
+    sentences = Sentences(database, "hypothesis", tokenizer)
+
     def make(name: str, length: int, fields: Fields) -> Draft:
-        sentence = _sentence(fields, "hypothesis", tokenizer)
+        sentence = sentences.of(fields)
         annotation = {"pair_id": name, "sentence": sentence}
         if "target" in fields.raw:
             scores = _target(fields, len(LABELS))
@@ -85,8 +90,10 @@ def nlvr2_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damages)
         ValueError: a record is wrong, unless damaged records are left out.
     """
 
+    sentences = Sentences(database, "sentence", tokenizer)
+
     def make(name: str, length: int, fields: Fields) -> Draft:
-        sentence = _sentence(fields, "sentence", tokenizer)
+        sentence = sentences.of(fields)
         label = {"label": bool(fields.integer("target", most=1))} if "target" in fields.raw else {}
         synset = str(fields.raw.get("synset", ""))
         annotation = {"identifier": name, "sentence": sentence, **label, "synset": synset}
@@ -147,12 +154,6 @@ def _draft(
         annotation=annotation,
         pieces=(pieces(fields, count=length),),
     )
-
-
-def _sentence(fields: Fields, name: str, tokenizer: Tokenizer) -> str:
-    """The sentence where the record keeps it; else its word pieces put together again."""
-    kept = fields.raw.get(name)
-    return kept if isinstance(kept, str) and kept.strip() else tokenizer.sentence(pieces(fields))
 
 
 def _target(fields: Fields, classes: int) -> dict[int, float]:
