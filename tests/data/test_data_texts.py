@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from uniter_data import TextStore, TextWriter, Tokenizer
+from uniter_data.stores.id_set import IdSet
 
 TOKENIZER = Tokenizer.build(["a red ball", "the blue box, small"])
 
@@ -146,3 +147,14 @@ def test_pieces_are_kept_as_they_come(tmp_path: Path) -> None:
         writer.append("a", "a ball", "one")
     with pytest.raises(ValueError, match="was begun with attributes"):
         TextWriter(tmp_path / "other.zarr", tokenizer=TOKENIZER)
+
+
+def test_a_set_of_ids_is_a_set_across_its_sortings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uniter_data.stores.id_set.FRESH", 4)
+    ids, plain = IdSet(), set()
+    for number in [*range(30), *range(20, 40)]:
+        assert (str(number) in ids) == (str(number) in plain)
+        ids.add(str(number))
+        plain.add(str(number))
+        assert len(ids) == len(plain)
+    assert "40" not in ids

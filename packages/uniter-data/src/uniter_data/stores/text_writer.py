@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from uniter_data.stores.group import STRINGS, TEXTS, VERSION, as_strings, create_strings, write_strings
+from uniter_data.stores.id_set import IdSet
 from uniter_data.stores.journal import Journal
 from uniter_data.stores.layout import RowLayout
 from uniter_data.stores.shards import ShardWriter, write_rows
@@ -64,7 +65,7 @@ class TextWriter:
         }
         self._journal = Journal(path, self._settings)
         self._waiting: list[list[Any]] = []
-        self.done: set[str] = set()
+        self.done = IdSet()
         self._kept = 0
         self._optional = {"gold": False, "kinds": False}
         for record in self._journal.records():

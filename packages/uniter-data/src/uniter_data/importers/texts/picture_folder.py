@@ -14,6 +14,7 @@ from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.importing import import_captions
 from uniter_data.importers.texts.tables import read_table
 from uniter_data.pictures import SUFFIXES
+from uniter_data.stores.id_set import IdSet
 
 __all__ = ["Columns", "import_pictures"]
 
@@ -72,7 +73,7 @@ def import_pictures(
 
 
 def _captions(paths: Sequence[tuple[str, Path]], columns: Columns, damages: Damages) -> Iterator[Caption]:
-    told: set[str] = set()  # pictures whose URL is told
+    told = IdSet()  # pictures whose URL is told
     for number, (split, path) in enumerate(paths, start=1):
         records = read_table(path, (columns.image, columns.caption), damages)
         for caption in damages.sift(partial(_caption, number, split, columns), records):

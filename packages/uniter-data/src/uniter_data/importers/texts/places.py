@@ -41,13 +41,14 @@ def find_images(place: Place, images: Sequence[ImageName], pattern: str = "") ->
         images: as their source names them.
         pattern: replaces the usual names; see `ImageName.candidates`.
     """
-    candidates = [list(image.candidates(pattern)) for image in images]
-    known = iter(place.has(list(chain.from_iterable(candidates))).tolist())
-    found = []
-    for names in candidates:
+    # an image has several captions
+    candidates = {image: list(image.candidates(pattern)) for image in dict.fromkeys(images)}
+    known = iter(place.has(list(chain.from_iterable(candidates.values()))).tolist())
+    found = {}
+    for image, names in candidates.items():
         hits = [name for name in names if next(known)]
-        found.append(hits[0] if hits else "")
-    return found
+        found[image] = hits[0] if hits else ""
+    return [found[image] for image in images]
 
 
 def open_store(location: str | Path) -> Place:
