@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uniter_data import RegionStore, RegionWriter
 
-__all__ = ["READERS", "STORES", "WIDTH", "Reader", "image_name", "images", "sizes", "write_all"]
+__all__ = ["READERS", "STORES", "WIDTH", "Reader", "encode_array", "image_name", "images", "sizes", "write_all"]
 
 WIDTH = 2048
 # Of the positive features of bottom-up attention's detections: their natural logarithm at these shares of them.
@@ -64,7 +64,11 @@ def write_all(folder: Path, count: int) -> None:
         lengths = []
         for number, image in enumerate(images(count)):
             lengths.append(len(image["conf"]))
-            _put(raw, number, msgpack.dumps({name: _encode(array) for name, array in image.items()}, use_bin_type=True))
+            _put(
+                raw,
+                number,
+                msgpack.dumps({name: encode_array(array) for name, array in image.items()}, use_bin_type=True),
+            )
             npz = io.BytesIO()
             np.savez_compressed(npz, **image)
             _put(compressed, number, npz.getvalue())
@@ -95,7 +99,7 @@ def image_name(number: int) -> str:
     return f"coco_train2014_{number:012d}.npz"
 
 
-def _encode(array: NDArray[Any]) -> dict[bytes, Any]:
+def encode_array(array: NDArray[Any]) -> dict[bytes, Any]:
     """As msgpack-numpy does."""
     return {b"nd": True, b"type": array.dtype.str, b"kind": b"", b"shape": array.shape, b"data": array.tobytes()}
 

@@ -15,14 +15,16 @@ EXPONENT = np.uint16(0x7C00)  # all of it set: infinite, or no number
 
 
 def to_float16(values: NDArray[Any]) -> NDArray[np.float16]:
-    """A copy as float16, rounded to the nearest, of ties to the even one; what is too large becomes infinite.
+    """As float16, rounded to the nearest, of ties to the even one; what is too large becomes infinite.
+
+    What is float16 already stays where it is.
 
     >>> to_float16(np.array([1 / 3, 1e6], dtype=np.float32)).tolist()
     [0.333251953125, inf]
     """
     if values.dtype != np.dtype("=f4"):
         with np.errstate(over="ignore"):
-            return values.astype(np.float16)
+            return values.astype(np.float16, copy=False)
     # torch takes no memory that it may not write to
     source = np.ascontiguousarray(values) if values.flags.writeable else values.copy()
     converted: NDArray[np.float16] = torch.from_numpy(source).to(torch.float16).numpy()

@@ -17,12 +17,13 @@ from uniter_data.stores.half_precision import all_finite, to_float16
 from uniter_data.stores.image_index import ImageIndex
 from uniter_data.stores.journal import Journal
 from uniter_data.stores.region_format import RegionFormat
+from uniter_data.stores.row_block import RowBlock
 from uniter_data.stores.shards import ShardWriter, write_rows
 
 __all__ = ["RegionWriter"]
 
 BLOCK_IMAGES = 256
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 25
 UNIT_SQUARE = 0.01  # how far beyond the unit square a box may reach: detectors round
 
 
@@ -93,8 +94,8 @@ class RegionWriter:
         except ValueError:
             self._journal.close()
             raise
-        self._waiting: list[tuple[list[Any], dict[str, NDArray[Any]]]] = []
-        self._waiting_bytes = 0
+        self._waiting: list[list[Any]] = []  # images whose rows are in the block
+        self._block = RowBlock(self.format.arrays, nbytes=BLOCK_BYTES)
 
     def append(
         self,
@@ -176,28 +177,28 @@ class RegionWriter:
         """Append an image whose rows are as the store keeps them, by array: see `RegionFormat`.
 
         Raises:
-            ValueError: the image was appended before, or has no name.
+            ValueError: the image was appended before, or has no name, or an array is missing or has another shape.
             OSError: as `append`.
         """
         if image_id in self.done:
             raise ValueError(f"image {image_id!r} was appended before: image ids must be unique")
         if not image_id:
             raise ValueError("image_id: expected a name, got an empty string")
+        self._block.append(rows)
+        self._waiting.append([image_id, len(rows["boxes"]), int(size[0]), int(size[1])])
         self.done.add(image_id)
-        self._waiting.append(([image_id, len(rows["boxes"]), int(size[0]), int(size[1])], rows))
-        self._waiting_bytes += sum(array.nbytes for array in rows.values())
-        if len(self._waiting) >= BLOCK_IMAGES or self._waiting_bytes >= BLOCK_BYTES:
+        if len(self._waiting) >= BLOCK_IMAGES or self._block.nbytes >= BLOCK_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits in memory; from then on a killed process goes on behind it."""
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        if not waiting:
+        images, rows = self._waiting, self._block.take()
+        self._waiting = []
+        if not images:
             return
         with self._journal.writing():
             for name, writer in self._writers.items():
-                writer.append(np.concatenate([rows[name] for _, rows in waiting]))
-            images = [image for image, _ in waiting]
+                writer.append(rows[name])
             self._journal.append(images)
         self._images += images
 

@@ -1,18 +1,20 @@
-"""SHA-256 of what an importer reads, computed beside the reading, so that nothing is read twice for it."""
+"""Digests of what an importer reads, computed as it passes, so that nothing is read twice for them."""
 
 import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["Digest"]
+import google_crc32c
+
+__all__ = ["FileDigest", "RecordDigest"]
 
 BLOCK = 1 << 20  # bytes handed over at once
 AHEAD = 16  # blocks that may wait: reading does not outrun hashing by more memory than this
 
 
-class Digest:
-    """The digest of bytes in the order in which they pass."""
+class FileDigest:
+    """SHA-256 of a file's bytes in their order, computed beside the reading."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -45,3 +47,27 @@ class Digest:
     def _absorb(self, parts: list[bytes]) -> None:
         for part in parts:
             self._hash.update(part)
+
+
+class RecordDigest:
+    """SHA-256 of records' names, lengths and CRC-32C, in their order.
+
+    For files whose own SHA-256 would cost a second reading: their records do not lie in the order in which they come.
+    """
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    def update(self, name: str, data: bytes) -> None:
+        """One more record."""
+        self._size += len(data)
+        self._hash.update(f"{name}\n{len(data)} {google_crc32c.value(data):08x}\n".encode())
+
+    def result(self) -> dict[str, Any]:
+        """How many bytes the records have, and their digest."""
+        return {
+            "bytes": self._size,
+            "sha256": self._hash.hexdigest(),
+            "of": "name, length and CRC-32C of each record",
+        }

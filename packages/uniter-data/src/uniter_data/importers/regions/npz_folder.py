@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from uniter_data.importers.regions.boxes import BoxRule, picture_size
 from uniter_data.importers.regions.butd import detected_regions
-from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.digest import RecordDigest
 from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
 from uniter_data.importers.regions.plain_npz import read_npz
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
@@ -64,7 +64,7 @@ class _Folder:
         self._files = sorted(folder.rglob("*.npz"))
         if not self._files:
             raise ValueError(f"{folder} has no .npz: correct the path")
-        self._digest = Digest()
+        self._digest = RecordDigest()
         self._done = 0
 
     def records(self) -> Iterator[RawRecord]:
@@ -74,8 +74,7 @@ class _Folder:
                 data = file.read_bytes()
             except OSError as error:
                 problem = f"cannot be read ({error.strerror})"
-            self._digest.update(file.relative_to(self._folder).as_posix().encode())
-            self._digest.update(data)
+            self._digest.update(file.relative_to(self._folder).as_posix(), data)
             self._done += 1
             yield RawRecord(image=file.stem, where=str(file), data=data, problem=problem)
 
@@ -91,7 +90,7 @@ class _Folder:
         return self._done, len(self._files)
 
     def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": self.name, "of": "paths and files, in order", **self._digest.result()}]
+        return [{"name": self.name, **self._digest.result()}]
 
 
 def _pytorch_regions(arrays: dict[str, NDArray[Any]]) -> ImageRegions:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.digest import FileDigest
 from uniter_data.importers.regions.record import RawRecord
 
 try:  # some thirty times as fast
@@ -38,7 +38,7 @@ class TsvFiles:
         missing = next((path for path in self.paths if not path.is_file()), None)
         if missing:
             raise ValueError(f"{missing} is no file: correct the path")
-        self._digests = [Digest() for _ in self.paths]
+        self._digests = [FileDigest() for _ in self.paths]
         self._total = sum(path.stat().st_size for path in self.paths)
 
     def records(self) -> Iterator[RawRecord]:

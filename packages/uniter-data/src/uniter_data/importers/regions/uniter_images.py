@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from uniter_data.importers.lmdb_file import NAMES, LmdbFile, open_lmdb
 from uniter_data.importers.plain_msgpack import unpack, unpack_array
 from uniter_data.importers.regions.boxes import BoxRule
-from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.digest import RecordDigest
 from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
 from uniter_data.importers.regions.plain_npz import read_npz
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
@@ -102,7 +102,7 @@ class _Database:
         self._database = database
         self._rule = rule
         self._fixed, self._counts = self._read_variant()
-        self._digest = Digest()
+        self._digest = RecordDigest()
         self._done = 0
 
     def records(self) -> Iterator[RawRecord]:
@@ -130,7 +130,7 @@ class _Database:
         return self._done, len(self._database)
 
     def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": f"{self.name}/data.mdb", "of": "keys and records, in order", **self._digest.result()}]
+        return [{"name": f"{self.name}/data.mdb", **self._digest.result()}]
 
     def _read_all(self) -> Iterator[tuple[str, bytes | ValueError]]:
         for key in iter(self._database.keys()):
@@ -139,8 +139,7 @@ class _Database:
             except ValueError as error:
                 yield key, error
             else:
-                self._digest.update(key.encode())
-                self._digest.update(raw)
+                self._digest.update(key, raw)
                 yield key, raw
 
     def _record(self, key: str, raw: bytes = b"", problem: str = "") -> RawRecord:

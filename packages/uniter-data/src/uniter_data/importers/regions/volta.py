@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from uniter_data.importers.plain_msgpack import require_library
 from uniter_data.importers.regions.boxes import picture_size
 from uniter_data.importers.regions.butd import GENOME_CLASSES, detected_regions
-from uniter_data.importers.regions.digest import Digest
+from uniter_data.importers.regions.digest import RecordDigest
 from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
 
@@ -64,7 +64,7 @@ class _File:
         self._path = path
         self._file = file
         self._library = library
-        self._digest = Digest()
+        self._digest = RecordDigest()
         self._done = 0
         try:
             self._images = [str(image) for image in file]
@@ -79,9 +79,8 @@ class _File:
                 arrays = self._read(image)
             except ValueError as error:
                 problem = str(error)
-            self._digest.update(image.encode())
-            for array in arrays.values():
-                self._digest.update(array.tobytes())
+            for name, array in arrays.items():
+                self._digest.update(f"{image}/{name}", array.tobytes())
             self._done += 1
             yield RawRecord(image=image, where=f"{self._path}: {image!r}", data=arrays, problem=problem)
 
@@ -98,7 +97,7 @@ class _File:
         return self._done, len(self._images)
 
     def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": self.name, "of": "names and arrays, in order", **self._digest.result()}]
+        return [{"name": self.name, **self._digest.result()}]
 
     def _read(self, image: str) -> Arrays:
         try:
