@@ -22,12 +22,13 @@ def refused(uniter, tmp_path):
     return run
 
 
-def make_dataset(folder, *, region_dim=256, classes=14, sentence="a red ball", tokenizer=None, regions=3):
+def make_dataset(folder, *, region_dim=256, classes=14, hard=False, sentence="a red ball", tokenizer=None, regions=3):
     """Eight pairs of one sentence."""
     tokenizer = tokenizer or Tokenizer.build([sentence])
     names = [f"class {i}" for i in range(classes)]
     draw = np.random.default_rng(0)
-    with RegionWriter(folder / "regions.zarr", region_dim=region_dim, class_names=names) as writer:
+    kept = {"attributes": {"hard_labels": hard}}
+    with RegionWriter(folder / "regions.zarr", region_dim=region_dim, class_names=names, **kept) as writer:
         for image in range(8):
             labels = np.full((regions, classes), 1 / classes, np.float16) if classes else None
             boxes = np.tile(np.array([0.1, 0.1, 0.5, 0.5, 0.4, 0.4], np.float32), (regions, 1))
@@ -75,6 +76,12 @@ def test_sets_that_cannot_be_mixed(refused, tmp_path):
 def test_soft_labels_are_needed(refused, tmp_path):
     bare = make_dataset(tmp_path / "bare", classes=0)
     assert "mrc-kl needs the soft labels" in refused("--data", bare, "--tasks", "mlm,mrc-kl", status=2)
+
+
+def test_distributions_are_needed(refused, tmp_path):
+    hard = make_dataset(tmp_path / "hard", hard=True)
+    message = refused("--data", hard, "--tasks", "mlm,mrc,mrc-kl", status=2)
+    assert "mrc-kl needs the soft labels of the regions, hard has one class a region (mrc can do with that)" in message
 
 
 def test_checkpoint_that_does_not_fit(refused, uniter, tmp_path):
