@@ -355,6 +355,10 @@ def test_rows_that_are_wrong(tmp_path: Path, refused: Refused) -> None:
         "g.jsonl": (b'{"image": "dog.jpg", "caption": 3}\n', "g.jsonl:2: caption: expected a string, got 3"),
         "h.jsonl": (b"[" * 4000 + b"\n", "h.jsonl:2: expected a JSON object"),
         "i.jsonl": (b'{"image": "dog", "caption": "a", "split": "../x"}\n', "i.jsonl:2: split: expected a name of"),
+        "l.jsonl": (
+            b'{"image": "dog", "caption": "a", "url": "x\\ty"}\n',
+            "l.jsonl:2: url: expected a URL, or nothing",
+        ),
         "j.tsv": (b"x" * (2 << 20) + b"\n", "j.tsv:3: expected a line of at most 1048576 bytes"),
         "k.csv": (b'dog.jpg,"never closed\n', "k.csv:3: not CSV"),
     }

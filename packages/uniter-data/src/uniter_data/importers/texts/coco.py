@@ -14,6 +14,7 @@ from uniter_data.importers.texts.captions import Caption, CaptionOptions, Captio
 from uniter_data.importers.texts.coco_boxes import write_coco_boxes
 from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.importing import import_captions
+from uniter_data.importers.texts.web import is_url
 
 __all__ = ["import_coco", "read_coco_captions"]
 
@@ -91,7 +92,7 @@ def _image(path: Path, record: tuple[int, Any]) -> tuple[int, ImageName, str]:
     fields = Fields(raw, f"{path}: images[{index}]")
     number = fields.integer("id")
     # Flickr's own address names the photo, COCO's only repeats the id
-    url = next((str(raw[name]) for name in ("flickr_url", "coco_url") if raw.get(name)), "")
+    url = next(filter(is_url, (str(raw.get(name)) for name in ("flickr_url", "coco_url"))), "")
     return number, coco_file(fields.text("file_name"), number), url
 
 

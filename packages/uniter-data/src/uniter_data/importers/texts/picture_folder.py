@@ -13,6 +13,7 @@ from uniter_data.importers.texts.captions import Caption, CaptionOptions, Captio
 from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.importing import import_captions
 from uniter_data.importers.texts.tables import read_table
+from uniter_data.importers.texts.web import is_url
 from uniter_data.pictures import SUFFIXES
 from uniter_data.stores.id_set import IdSet
 
@@ -89,11 +90,14 @@ def _caption(number: int, split: str, columns: Columns, fields: Fields) -> Capti
     if not SPLIT.fullmatch(said):
         fields.fail(columns.split, "a name of letters, digits, _ and -", said)
     file = PurePosixPath(fields.text(columns.image).strip().replace("\\", "/"))
+    url = fields.text(columns.url, empty=True).strip() if columns.url in fields.raw else ""
+    if url and not is_url(url):
+        fields.fail(columns.url, "a URL, or nothing", url)
     return Caption(
         id=f"{number}-{fields.where.rpartition(':')[2]}",
         source=fields.where,
         split=SPLITS.get(said, said),
         sentence=fields.text(columns.caption, empty=True),
         image=web_image(file.stem if file.suffix.lower() in SUFFIXES else file.name),
-        url=fields.text(columns.url, empty=True).strip() if columns.url in fields.raw else "",
+        url=url,
     )

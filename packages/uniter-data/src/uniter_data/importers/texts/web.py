@@ -18,7 +18,7 @@ from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.tables import read_lines
 from uniter_data.stores.image_index import ImageIndex, hash_ids
 
-__all__ = ["PictureManifest", "Row", "web_captions"]
+__all__ = ["PictureManifest", "Row", "is_url", "web_captions"]
 
 BLOCK = 1 << 12
 NOT_DOWNLOADED = "its picture is missing"
@@ -53,6 +53,15 @@ def web_captions(
                 url=url,
                 unwanted="" if stem else NOT_DOWNLOADED,
             )
+
+
+def is_url(text: str) -> bool:
+    """Whether a text can be the URL of a line.
+
+    >>> is_url("http://a.org/1.jpg"), is_url("1.jpg"), is_url("http://a.org/1.jpg\\t2")
+    (True, False, False)
+    """
+    return "://" in text and not CONTROL.search(text)
 
 
 class PictureManifest:
@@ -93,7 +102,7 @@ class PictureManifest:
 
 def _checked(row: Row) -> Row:
     where, number, sentence, url = row
-    if "://" not in url or CONTROL.search(url):
+    if not is_url(url):
         raise ValueError(f"{where}: expected a URL, got {url[:60]!r}: mend or remove the row")
     return where, number, sentence, url
 
