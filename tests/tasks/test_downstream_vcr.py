@@ -11,7 +11,8 @@ from torch import Tensor
 
 from uniter_core import Example, ImageRegions, Sample, Vocabulary
 from uniter_tasks import objective
-from uniter_tasks.downstream import DownstreamModel, TaskSettings, pretraining_sample, task
+from uniter_tasks.downstream import DownstreamModel, TaskSettings, task
+from uniter_tasks.downstream.vcr import pretraining_lengths, pretraining_sample
 from uniter_tasks.settings import ObjectiveSettings
 
 Draw = Callable[..., list[Example]]
@@ -43,10 +44,9 @@ def test_the_worked_layout(vocabulary: Vocabulary) -> None:
     batch = VCR.collate([example, example], settings, training=False)
     assert batch.targets["rows"].tolist() == [0, 1, 2, 3, 8, 9, 10, 11, 20, 21, 22, 23, 28, 29, 30, 31]
     assert batch.targets["right"].tolist() == [0, 1, 0, 0, 0, 0, 1, 0] * 2
-    short, long = (pretraining_sample(example, vocabulary, rationale=rationale) for rationale in (False, True))
-    assert (short.token_ids.tolist(), types(short)) == ([2, 5, 6, 3, 11, 3], [0, 0, 0, 0, 2, 2])
-    assert long.token_ids.tolist() == [2, 5, 6, 3, 11, 3, 22, 23, 3]
-    assert types(long) == [0, 0, 0, 0, 2, 2, 3, 3, 3]
+    pair = pretraining_sample(example, vocabulary)
+    assert pair.token_ids.tolist() == [2, 5, 6, 3, 11, 3, 22, 23, 3]
+    assert types(pair) == [0, 0, 0, 0, 2, 2, 3, 3, 3]
 
 
 def types(sample: Sample) -> list[int]:
@@ -108,12 +108,25 @@ def test_predicting_needs_every_answer(draw_examples: Draw, make_model: Make) ->
 def test_second_stage_samples_feed_the_objectives(
     draw_examples: Draw, vocabulary: Vocabulary, settings: ObjectiveSettings
 ) -> None:
-    samples = [pretraining_sample(example, vocabulary) for example in draw_examples("vcr", 4)]
+    examples = draw_examples("vcr", 4)
+    samples = [pretraining_sample(example, vocabulary) for example in examples]
+    text_lengths = torch.tensor([[len(text) for text in example.texts] for example in examples])
+    lengths = pretraining_lengths(text_lengths, [example.annotation for example in examples])
+    assert lengths.tolist() == [len(sample.token_ids) for sample in samples]
     batch = objective("mlm").collate(samples, settings)
     assert set(batch.packed.token_types.tolist()) == {0, 2, 3}
     assert objective("mrfr").collate(samples, settings).count > 0
     with pytest.raises(ValueError, match="has no 'answer_label'"):
-        pretraining_sample(replace(draw_examples("vcr", 1)[0], annotation={}), vocabulary)
+        pretraining_sample(replace(examples[0], annotation={}), vocabulary)
+
+
+def test_second_stage_lengths_need_both_labels() -> None:
+    text_lengths = torch.arange(1, 10).expand(4, 9)  # question 1, answers 2 to 5, rationales 6 to 9
+    known = {"answer_label": 3, "rationale_label": 0}
+    annotations = [known, {}, {"answer_label": 3}, {"rationale_label": 0}]
+    assert pretraining_lengths(text_lengths, annotations).tolist() == [1 + 5 + 6 + 4, 0, 0, 0]
+    with pytest.raises(ValueError, match="label is 4, expected 0 to 3"):
+        pretraining_lengths(text_lengths[:1], [known | {"answer_label": 4}])
 
 
 @pytest.mark.golden
@@ -142,9 +155,8 @@ def test_sequences_of_the_official_data_sets(golden_dir: Path) -> None:
             (trained, expected["vcr_eval_val"].get(name, {}).get("rows", [])),
             (predicted, expected["vcr_eval_test"].get(name, {}).get("rows", [])),
         ]
-        for rationale, task_name in ((False, "qa"), (True, "qar")):
-            row = expected[f"vcr_pretrain_{task_name}"]["examples"].get(name)
-            wanted.append(([pretraining_sample(example, vocabulary, rationale=rationale)], [row] if row else []))
+        row = expected["vcr_pretrain_qar"]["examples"].get(name)
+        wanted.append(([pretraining_sample(example, vocabulary)], [row] if row else []))
         assert any(rows for _, rows in wanted)
         for samples, rows in wanted:
             for sample, row in zip(samples, rows, strict=bool(rows)):

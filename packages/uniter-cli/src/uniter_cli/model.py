@@ -1,16 +1,16 @@
 """The model and the settings of its objectives, as a recipe and the data decide them."""
 
 from uniter_cli.errors import UsageError
+from uniter_cli.pair_source import PairSource
 from uniter_cli.recipe import Recipe
 from uniter_cli.sources import Sources, check_fit
 from uniter_core import PRESETS, UniterConfig, key_of
-from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel, objective
 
 __all__ = ["build_model", "build_settings", "lacking_labels"]
 
 
-def lacking_labels(dataset: PairDataset, task: str) -> str:
+def lacking_labels(dataset: PairSource, task: str) -> str:
     """What a data set has instead of the labels that an objective needs; empty where it has them."""
     wanted = objective(task)
     if wanted.needs_labels and not dataset.num_classes:
@@ -46,30 +46,33 @@ def build_settings(recipe: Recipe, sources: Sources) -> ObjectiveSettings:
 
 
 def build_model(recipe: Recipe, sources: Sources, settings: ObjectiveSettings) -> PretrainingModel:
-    """A fresh model of the data's sizes, or the checkpoint the recipe starts from.
+    """A fresh model of the data's sizes, or the checkpoint the recipe starts from, widened where the data need it.
 
     Raises:
         UsageError: the preset or a field of it is unknown, the checkpoint does not fit the data, or a sentence of the
-            data is longer than the model's positions.
+            data is longer than a fresh model's positions.
     """
-    dataset = sources.any
+    seed = key_of(recipe.seed, "init")
     if recipe.model.init:
-        model = PretrainingModel.from_pretrained(recipe.model.init, settings, attention=recipe.model.attention)
-        check_fit(model.encoder.config, model.vocabulary, dataset, origin=recipe.model.init)
-    else:
-        model = PretrainingModel(
-            _config(recipe, sources), settings, seed=key_of(recipe.seed, "init"), attention=recipe.model.attention
+        model = PretrainingModel.from_pretrained(
+            recipe.model.init,
+            settings,
+            attention=recipe.model.attention,
+            type_sources=sources.type_sources,
+            max_positions=sources.longest,
+            seed=seed,
         )
-    for splits in (sources.train, sources.val, sources.test):
-        for data in splits.values():
-            longest = int(data.text_lengths.max())
-            if longest > model.encoder.config.max_positions:
-                raise UsageError(
-                    f"{data.name} ({data.split}) has a sentence of {longest} tokens, the model "
-                    f"{model.encoder.config.max_positions} positions: raise model.config.max_positions or "
-                    "import with --truncate"
-                )
-    return model
+        check_fit(model.encoder.config, model.vocabulary, sources.any, origin=recipe.model.init)
+        return model
+    config = _config(recipe, sources)
+    for _, split in sources.named:
+        longest = int(split.text_lengths.max())
+        if longest > config.max_positions:
+            raise UsageError(
+                f"{split.name} ({split.split}) has a sentence of {longest} tokens, the model {config.max_positions} "
+                "positions: raise model.config.max_positions or import with --truncate"
+            )
+    return PretrainingModel(config, settings, seed=seed, attention=recipe.model.attention)
 
 
 def _config(recipe: Recipe, sources: Sources) -> UniterConfig:
@@ -80,6 +83,7 @@ def _config(recipe: Recipe, sources: Sources) -> UniterConfig:
         "vocab_size": dataset.vocabulary.size,
         "region_dim": dataset.region_dim,
         "num_classes": dataset.num_classes or 2,
+        "num_types": max(2, len(sources.type_sources)),
     }
     try:
         return PRESETS[recipe.model.preset](**(sizes | recipe.model.config))

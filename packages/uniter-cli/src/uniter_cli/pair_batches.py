@@ -6,8 +6,9 @@ from typing import Any
 from torch.utils.data import Dataset, Sampler
 
 from uniter_cli.loader import Job, job_of
+from uniter_cli.pair_source import PairSource
 from uniter_core import key_of
-from uniter_data import Batch, PairDataset, TaskMixture, UnitBatches
+from uniter_data import Batch, TaskMixture, UnitBatches
 from uniter_data.shuffling import default_block
 from uniter_tasks import ObjectiveSettings, TaskBatch, objective
 
@@ -30,7 +31,7 @@ class TrainingPlan(Sampler[Job]):
 
     def __init__(
         self,
-        datasets: Mapping[str, PairDataset],
+        datasets: Mapping[str, PairSource],
         mixture: TaskMixture,
         settings: ObjectiveSettings,
         *,
@@ -75,7 +76,7 @@ class TrainingPlan(Sampler[Job]):
 
 def validation_jobs(
     name: str,
-    dataset: PairDataset,
+    dataset: PairSource,
     objective_name: str,
     *,
     units: int,
@@ -120,7 +121,7 @@ class PairBatches(Dataset[tuple[Job, TaskBatch]]):
         settings: of the objectives.
     """
 
-    def __init__(self, datasets: Mapping[str, PairDataset], settings: ObjectiveSettings) -> None:
+    def __init__(self, datasets: Mapping[str, PairSource], settings: ObjectiveSettings) -> None:
         self.datasets = dict(datasets)
         self.settings = settings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from uniter_cli.display import progress_bars
+from uniter_cli.display import console, progress_bars
 from uniter_cli.engine import build_accelerator, seed_everything
 from uniter_cli.loader import batch_loader
 from uniter_cli.model import build_model, build_settings
@@ -39,6 +39,9 @@ def pretrain(recipe: Recipe, out: Path, *, resume: bool = False) -> RunResult:
     settings = build_settings(recipe, sources)
     seed_everything(recipe.seed, accelerator)
     model = build_model(recipe, sources, settings)
+    if accelerator.is_main_process:
+        for note in (*sources.notes, *model.notes):
+            console.print(note, highlight=False)
     plan = TrainingPlan(
         sources.train,
         build_mixture(recipe),

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from accelerate import Accelerator
 
+from uniter_cli.pair_source import PairSource
 from uniter_cli.recipe import Recipe
 from uniter_cli.validation import measure
 from uniter_core import Sample, key_of, permutation
-from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel
 from uniter_tasks.alignment import AttentionAlignment, attention_alignment
 from uniter_tasks.grid import score_grid
@@ -28,8 +28,8 @@ def evaluate(
     model: PretrainingModel,
     accelerator: Accelerator,
     *,
-    test: Mapping[str, PairDataset],
-    val: Mapping[str, PairDataset],
+    test: Mapping[str, PairSource],
+    val: Mapping[str, PairSource],
     recipe: Recipe,
     settings: ObjectiveSettings,
     busy: Callable[[str], Callable[[int, int], None]],
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def _retrieval(
-    model: PretrainingModel, test: Mapping[str, PairDataset], *, units: int, progress: Callable[[int, int], None]
+    model: PretrainingModel, test: Mapping[str, PairSource], *, units: int, progress: Callable[[int, int], None]
 ) -> dict[str, float]:
     """R@1, 5 and 10 of the first data set with enough pictures, one sentence a picture, by the ITM head alone."""
     for dataset in test.values():
@@ -85,8 +85,8 @@ def _retrieval(
 
 def _attention(
     model: PretrainingModel,
-    test: Mapping[str, PairDataset],
-    val: Mapping[str, PairDataset],
+    test: Mapping[str, PairSource],
+    val: Mapping[str, PairSource],
     *,
     units: int,
     progress: Callable[[int, int], None],
@@ -107,6 +107,6 @@ def _attention(
     return {}
 
 
-def _some(dataset: PairDataset) -> Sequence[Sample]:
+def _some(dataset: PairSource) -> Sequence[Sample]:
     order = permutation(key_of("alignment", dataset.split), len(dataset))[:ALIGNMENT_PAIRS]
     return dataset.samples(order.numpy())

@@ -30,10 +30,10 @@ from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe, Recipe
 from uniter_cli.recipe_files import load_recipe
 from uniter_cli.retrieval_run import recalls
-from uniter_cli.retrieval_sources import PairGallery, locate_pairs
+from uniter_cli.retrieval_sources import PairGallery
 from uniter_cli.run_directory import RunDirectory, model_folder
 from uniter_cli.score_matrix import ScoreMatrix
-from uniter_cli.sources import SCENES, check_fit
+from uniter_cli.sources import SCENES, check_fit, locate
 from uniter_core.checkpoints import load_folder
 from uniter_data import PairDataset
 from uniter_tasks import ObjectiveSettings, PretrainingModel
@@ -113,7 +113,7 @@ def evaluate_matrix(path: Path, *, data: str, split: str | None, folds: int = 1)
         ValueError: it has other texts or images than the split.
     """
     matrix = ScoreMatrix.open(path)
-    gallery = PairGallery.of(PairDataset.open(locate_pairs(data), split or "test"))
+    gallery = PairGallery.of(PairDataset.open(locate(data), split or "test"))
     _check_folds(folds, gallery)
     image_ids = gallery.image_ids
     own = {name: image_ids[column] for name, column in zip(gallery.text_ids, gallery.text_images, strict=True)}
@@ -228,7 +228,7 @@ def _dataset(
     if recipe and recipe.task.name == "retrieval":
         own = next(iter(recipe.data.values()))
     with accelerator.main_process_first(), progress_bars(hidden=hidden) as progress:
-        directory = locate_pairs(data or own.path, progress)
+        directory = locate(data or own.path, progress)
     return PairDataset.open(directory, split or (own.test if data is None else DataRecipe(path="").test))
 
 

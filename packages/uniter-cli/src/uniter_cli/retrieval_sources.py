@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe
-from uniter_cli.sources import SCENES, locate
+from uniter_cli.sources import locate
 from uniter_core import Sample, key_of, permutation
 from uniter_data import PairDataset, dataset_splits
-from uniter_data.scenes.annotations import TASK_DATA, ensure_task_data
 from uniter_tasks.downstream import Task
 
-__all__ = ["PairGallery", "PairSources", "image_samples", "locate_pairs", "open_pair_sources", "text_samples"]
+__all__ = ["PairGallery", "PairSources", "image_samples", "open_pair_sources", "text_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ def open_pair_sources(
     if len(data) != 1:
         raise UsageError(f"fine-tuning takes one data set, the recipe names {len(data)}: {', '.join(data) or 'none'}")
     (recipe,) = data.values()
-    directory = locate_pairs(recipe.path, progress)
+    directory = locate(recipe.path, progress)
     splits = dataset_splits(directory)
     if recipe.train not in splits:
         raise UsageError(f"{directory} has no split {recipe.train!r}: there are {', '.join(splits)}")
@@ -56,14 +55,6 @@ def open_pair_sources(
         if split in splits or split != default:
             sources = replace(sources, **{role: PairDataset.open(directory, split)})
     return sources
-
-
-def locate_pairs(path: str, progress: Callable[[str, int, int], None] | None = None) -> str:
-    """The directory or URL of a data set of pairs; `scenes:NAME` is generated on first use."""
-    name = path.removeprefix(SCENES)
-    if path.startswith(SCENES) and name in TASK_DATA:
-        return str(ensure_task_data(name, progress=progress))
-    return locate(path, progress)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uniter_cli.errors import UsageError
-from uniter_cli.sources import SCENES
-from uniter_cli.task_sources import locate_task
+from uniter_cli.sources import SCENES, locate
 from uniter_data.annotations import annotation_records
 from uniter_data.examples import holds_examples, stored_annotations
 from uniter_tasks.metrics import read_phenomena, read_subset
@@ -52,7 +51,7 @@ def read_annotations(
         ValueError, OSError: see `annotation_records`, `stored_annotations`.
     """
     if len(paths) == 1 and (paths[0].startswith(SCENES) or holds_examples(Path(paths[0]).expanduser())):
-        return stored_annotations(locate_task(task, paths[0], progress), task, split or "test")
+        return stored_annotations(locate(paths[0], progress), task, split or "test")
     if task == "refexp" and not split:
         raise UsageError("--split: the file holds all splits, name one, such as val, testA or testB")
     return annotation_records(task, [Path(path).expanduser() for path in paths], split=split or "")

@@ -1,15 +1,19 @@
 """Where a run's data come from: `--data` arguments, generated scenes, and whether sets and model fit together."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from uniter_cli.errors import UsageError
+from uniter_cli.example_pairs import ExamplePairs
+from uniter_cli.pair_source import PairSource
 from uniter_cli.recipe import DataRecipe
 from uniter_core import UniterConfig, Vocabulary
 from uniter_data import PairDataset, dataset_splits
-from uniter_data.scenes import ensure_scenes
+from uniter_data.examples import holds_examples, task_splits
+from uniter_data.scenes import PAIR_DATA, ensure_scenes
+from uniter_data.scenes.annotations import ensure_task_data
 
 __all__ = ["Sources", "check_fit", "locate", "open_sources", "parse_data_arguments"]
 
@@ -18,16 +22,37 @@ SCENES = "scenes:"
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The opened splits of every data set of a run, by its name in the recipe; a set may lack `val` or `test`."""
+    """The opened splits of every data set of a run, by its name in the recipe; a set may lack `val` or `test`.
 
-    train: dict[str, PairDataset]
-    val: dict[str, PairDataset]
-    test: dict[str, PairDataset]
+    Attributes:
+        train, val, test: by name.
+        notes: what of them is left out, a line each.
+    """
+
+    train: dict[str, PairSource] = field(default_factory=dict)
+    val: dict[str, PairSource] = field(default_factory=dict)
+    test: dict[str, PairSource] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
-    def any(self) -> PairDataset:
+    def named(self) -> list[tuple[str, PairSource]]:
+        """Every split with the name of its data set."""
+        return [*self.train.items(), *self.val.items(), *self.test.items()]
+
+    @property
+    def any(self) -> PairSource:
         """One of the training sets: they agree in vocabulary, feature width and classes."""
         return next(iter(self.train.values()))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text."""
+        return max(int(split.text_lengths.max()) for _, split in self.named)
+
+    @property
+    def type_sources(self) -> tuple[int, ...]:
+        """For every row of the type table that is needed beyond the usual two, where it starts from; see `widen`."""
+        return max((split.type_sources for _, split in self.named if isinstance(split, ExamplePairs)), default=())
 
 
 def parse_data_arguments(arguments: Iterable[str], known: Mapping[str, DataRecipe]) -> dict[str, DataRecipe]:
@@ -60,30 +85,36 @@ def open_sources(data: Mapping[str, DataRecipe], *, progress: Callable[[str, int
     """Open every data set's splits, generating scenes where one is asked for, and check that they fit together.
 
     Raises:
-        UsageError: two sets differ in vocabulary, feature width or classes.
+        UsageError: two sets differ in vocabulary, feature width or classes, or there is nothing to train on in one.
         ValueError, OSError: a store is missing, foreign or damaged; the message names it.
     """
-    sources = Sources(train={}, val={}, test={})
+    sources = Sources()
     for name, recipe in data.items():
         directory = locate(recipe.path, progress)
-        splits = dataset_splits(directory)
-        sources.train[name] = PairDataset.open(directory, recipe.train)
-        for role, split in (("val", recipe.val), ("test", recipe.test)):
+        splits = (task_splits if holds_examples(directory) else dataset_splits)(directory)
+        for role, split in (("train", recipe.train), ("val", recipe.val), ("test", recipe.test)):
             default = getattr(DataRecipe(path=""), role)
-            if split in splits or split != default:
-                getattr(sources, role)[name] = PairDataset.open(directory, split)
-    _check_agreement([*sources.train.items(), *sources.val.items(), *sources.test.items()])
+            if role == "train" or split in splits or split != default:
+                _open_split(sources, name, role, directory, split)
+    _check_agreement(sources.named)
     return sources
 
 
 def locate(path: str, progress: Callable[[str, int, int], None] | None = None) -> str:
-    """The directory or URL of a data set; `scenes:NAME` is generated into the cache directory on first use."""
-    if path.startswith(SCENES):
-        return str(ensure_scenes(progress=progress) / path.removeprefix(SCENES))
-    return path if "://" in path else str(Path(path).expanduser())
+    """The directory or URL of a data set; `scenes:NAME` is generated into the cache directory on first use.
+
+    Raises:
+        ValueError: no data set of that name is generated.
+    """
+    if not path.startswith(SCENES):
+        return path if "://" in path else str(Path(path).expanduser())
+    name = path.removeprefix(SCENES)
+    if name in PAIR_DATA:
+        return str(ensure_scenes(progress=progress) / name)
+    return str(ensure_task_data(name, progress=progress))
 
 
-def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: PairDataset, *, origin: str) -> None:
+def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: PairSource, *, origin: str) -> None:
     """Refuse a checkpoint that does not fit the data.
 
     Raises:
@@ -110,6 +141,21 @@ def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: Pair
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _open_split(sources: Sources, name: str, role: str, directory: str, split: str) -> None:
+    """Add a split to the sources; of a task's data set its labelled examples, if it has any."""
+    if not holds_examples(directory):
+        getattr(sources, role)[name] = PairDataset.open(directory, split)
+        return
+    pairs = ExamplePairs.open(directory, split)
+    unlabelled = len(pairs.dataset) - len(pairs)
+    if unlabelled:
+        sources.notes.append(f"{name} ({split}): {unlabelled:,} of {len(pairs.dataset):,} examples have no label")
+    if len(pairs):
+        getattr(sources, role)[name] = pairs
+    elif role == "train":
+        raise UsageError(f"{directory}: no example of {split} has its labels, which the text is made of")
+
+
 def _weight(text: str, argument: str) -> float:
     try:
         weight = float(text)
@@ -120,7 +166,7 @@ def _weight(text: str, argument: str) -> float:
     return weight
 
 
-def _check_agreement(named: list[tuple[str, PairDataset]]) -> None:
+def _check_agreement(named: list[tuple[str, PairSource]]) -> None:
     first_name, first = named[0]
     for name, dataset in named[1:]:
         for what, ours, theirs in (

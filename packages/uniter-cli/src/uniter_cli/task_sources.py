@@ -7,12 +7,11 @@ import torch
 
 from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe
-from uniter_cli.sources import SCENES, locate
+from uniter_cli.sources import locate
 from uniter_data.examples import ExampleDataset, task_splits
-from uniter_data.scenes.annotations import ensure_task_data
 from uniter_tasks.downstream import Task
 
-__all__ = ["TaskSources", "locate_task", "open_task_sources", "open_task_split"]
+__all__ = ["TaskSources", "open_task_sources", "open_task_split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ def open_task_sources(
     if len(data) != 1:
         raise UsageError(f"fine-tuning takes one data set, the recipe names {len(data)}: {', '.join(data) or 'none'}")
     (recipe,) = data.values()
-    directory = locate_task(task, recipe.path, progress)
+    directory = locate(recipe.path, progress)
     splits = task_splits(directory)
     if recipe.train not in splits:
         raise UsageError(f"{directory} has no split {recipe.train!r}: there are {', '.join(splits)}")
@@ -60,13 +59,6 @@ def open_task_sources(
         if split in splits or split != default:
             sources = replace(sources, **{role: open_task_split(task, directory, split)})
     return sources
-
-
-def locate_task(task: str, path: str, progress: Callable[[str, int, int], None] | None = None) -> str:
-    """The directory or URL of a task's data set; `scenes:NAME` is generated into the cache directory on first use."""
-    if path.startswith(SCENES):
-        return str(ensure_task_data(path.removeprefix(SCENES), progress=progress))
-    return locate(path)
 
 
 def open_task_split(task: str, directory: str, split: str) -> ExampleDataset:

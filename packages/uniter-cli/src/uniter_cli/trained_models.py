@@ -11,8 +11,8 @@ from uniter_cli.errors import UsageError
 from uniter_cli.recipe import DataRecipe, Recipe
 from uniter_cli.recipe_files import load_recipe
 from uniter_cli.run_directory import RunDirectory
-from uniter_cli.sources import SCENES
-from uniter_cli.task_sources import locate_task, open_task_split
+from uniter_cli.sources import SCENES, locate
+from uniter_cli.task_sources import open_task_split
 from uniter_core.checkpoints import load_folder
 from uniter_data.examples import ExampleDataset
 from uniter_tasks.downstream import DownstreamModel, TaskSettings
@@ -64,7 +64,7 @@ def open_trained(
     recipe = _recipe(task, source)
     own = next(iter(recipe.data.values())) if recipe else DataRecipe(path=f"{SCENES}{task}")
     with accelerator.main_process_first():
-        directory = locate_task(task, data or own.path, progress)
+        directory = locate(data or own.path, progress)
     default = own.test if data is None else DataRecipe(path="").test
     dataset = open_task_split(task, directory, split or default)
     folder = str(RunDirectory(Path(source).expanduser()).model) if recipe else source

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from uniter_cli.loader import Job, batch_loader
 from uniter_cli.model import lacking_labels
 from uniter_cli.pair_batches import PairBatches, mismatch_probability, validation_jobs
+from uniter_cli.pair_source import PairSource
 from uniter_cli.recipe import ValidationRecipe
-from uniter_data import PairDataset
 from uniter_tasks import MajorityBaseline, ObjectiveSettings, objective
 
 __all__ = ["baselines", "measure"]
@@ -20,7 +20,7 @@ __all__ = ["baselines", "measure"]
 def measure(
     model: nn.Module,
     accelerator: Accelerator,
-    datasets: Mapping[str, PairDataset],
+    datasets: Mapping[str, PairSource],
     objectives: Iterable[str],
     settings: ObjectiveSettings,
     recipe: ValidationRecipe,
@@ -64,7 +64,7 @@ def measure(
 
 
 def baselines(
-    datasets: Mapping[str, PairDataset],
+    datasets: Mapping[str, PairSource],
     objectives: Iterable[str],
     settings: ObjectiveSettings,
     recipe: ValidationRecipe,
@@ -87,7 +87,7 @@ def baselines(
 
 
 def _jobs(
-    datasets: Mapping[str, PairDataset],
+    datasets: Mapping[str, PairSource],
     objectives: Iterable[str],
     recipe: ValidationRecipe,
     *,

@@ -1,5 +1,6 @@
 """The pre-training model: one encoder, the heads of all objectives."""
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from uniter_tasks.heads import build_heads
 from uniter_tasks.loss import Loss
 from uniter_tasks.objectives import objective
 from uniter_tasks.settings import ObjectiveSettings
+from uniter_tasks.widening import widen
 
 __all__ = ["PretrainingModel"]
 
@@ -30,6 +32,7 @@ class PretrainingModel(nn.Module):
         encoder: the part that fine-tuning keeps.
         heads: `mlm`, `mrfr`, `mrc` (also of mrc-kl), `itm`.
         vocabulary: the one the model was made or trained with; None where a checkpoint does not say.
+        notes: what `from_pretrained` did to make the checkpoint fit, a line each.
 
     Raises:
         ValueError: the vocabulary of the settings and the word table differ in size.
@@ -46,6 +49,7 @@ class PretrainingModel(nn.Module):
             )
         self.settings = settings
         self.vocabulary: Vocabulary | None = settings.vocabulary
+        self.notes: tuple[str, ...] = ()
         self.encoder = UniterEncoder(config, attention=attention, seed=key_of(seed, "encoder"))
         self.heads = build_heads(config, seed=key_of(seed, "heads"))
 
@@ -60,17 +64,37 @@ class PretrainingModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, source: str | PathLike[str], settings: ObjectiveSettings, *, attention: str = "auto"
+        cls,
+        source: str | PathLike[str],
+        settings: ObjectiveSettings,
+        *,
+        attention: str = "auto",
+        type_sources: Sequence[int] = (),
+        max_positions: int = 1,
+        seed: int = 0,
     ) -> Self:
         """The model of a folder or of a hub id.
+
+        Args:
+            source: the folder or id.
+            settings: of the objectives.
+            attention: backend of the encoder.
+            type_sources: for every row of the type table that is needed, the row that a new one is a copy of; a table
+                that has as many rows stays as it is.
+            max_positions: positions that are needed at least.
+            seed: of new positions.
 
         Raises:
             ValueError: a tensor is missing, unexpected or of another shape; the message lists them.
         """
         folder = load_folder(source)
-        model = cls(folder.config, settings, attention=attention)
-        load_tensors(model, folder.tensors, origin=str(source))
+        tensors, config, notes = widen(
+            folder.tensors, folder.config, type_sources=type_sources, max_positions=max_positions, seed=seed
+        )
+        model = cls(config, settings, attention=attention)
+        load_tensors(model, tensors, origin=str(source))
         model.vocabulary = folder.vocabulary
+        model.notes = notes
         return model
 
     def save_pretrained(self, folder: str | PathLike[str], *, vocabulary: Vocabulary | None = None) -> None:

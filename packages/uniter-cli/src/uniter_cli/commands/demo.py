@@ -19,14 +19,16 @@ def demo(
     from uniter_cli.commands.pretrain import resolve
     from uniter_cli.display import console
     from uniter_cli.pretraining import pretrain
-    from uniter_cli.sources import open_sources
+    from uniter_cli.sources import locate
+    from uniter_data import PairDataset
     from uniter_data.preview import draw_preview
 
     recipe = resolve("quickstart", flags={"steps": steps, "seed": seed})
     directory = out or new_directory("demo")
     pretrain(recipe, directory)
     sheet = directory / "scenes.png"
-    draw_preview(open_sources(recipe.data).any, sheet)
+    shown = next(iter(recipe.data.values()))
+    draw_preview(PairDataset.open(locate(shown.path), shown.train), sheet)
     console.print(
         f"\nEverything lies in {directory}: summary.md, curves.png, model/, and scenes.png, a sheet of the "
         "data.\nHow to go on:\n"

@@ -34,10 +34,12 @@ class ExampleDataset:
         vocabulary: of the texts.
         region_dim: feature width D.
         num_classes: classes C of the soft labels; 0 if there are none.
+        hard_labels: whether one class is all that is known of some regions: their label gives it all probability.
         settings: with which the data set was imported.
         example_ids: (E,).
         text_lengths: (E, T) word pieces of each text, without [CLS] and [SEP].
         region_lengths: (E, I) regions of each image.
+        image_lengths: (U,) regions of each image of the split.
     """
 
     task: str
@@ -46,10 +48,12 @@ class ExampleDataset:
     vocabulary: Vocabulary
     region_dim: int
     num_classes: int
+    hard_labels: bool
     settings: dict[str, Any]
     example_ids: NDArray[Any]
     text_lengths: NDArray[np.int64]
     region_lengths: NDArray[np.int64]
+    image_lengths: NDArray[np.int64]
 
     def __init__(self, directory: str | Path, split: str) -> None:
         self.directory = locate(directory)
@@ -64,11 +68,13 @@ class ExampleDataset:
         self.layers = [RegionUnion([place_of(self.directory, entry) for entry in layer]) for layer in stores.regions]
         _check(self, manifest)
         self.region_dim, self.num_classes = self.layers[0].region_dim, self.layers[0].num_classes
+        self.hard_labels = any(store.hard_labels for layer in self.layers for store in layer.stores)
         self._rows = [_join(self.store, number, layer) for number, layer in enumerate(self.layers)]
         self.example_ids = self.store.example_ids
         self.text_lengths = np.diff(self.texts.offsets)[self.store.texts]
         lengths = sum(layer.region_lengths[rows] for layer, rows in zip(self.layers, self._rows, strict=True))
-        self.region_lengths = np.asarray(lengths)[self.store.images]
+        self.image_lengths = np.asarray(lengths)
+        self.region_lengths = self.image_lengths[self.store.images]
         self._pictures = [Pictures(place_of(self.directory, folder)) for folder in stores.pictures]
 
     @classmethod
@@ -88,12 +94,15 @@ class ExampleDataset:
         """Whether every example has its label, so that the split can be trained on and measured."""
         return self.store.num_labelled == len(self)
 
-    def examples(self, indices: ArrayLike, *, keys: ArrayLike | None = None) -> list[Example]:
+    def examples(
+        self, indices: ArrayLike, *, keys: ArrayLike | None = None, images: ArrayLike | None = None
+    ) -> list[Example]:
         """Some examples, their texts and regions fetched together.
 
         Args:
             indices: (B,) of the examples.
             keys: (B,) of their random draws; default 0.
+            images: (B, I) rows of `store.image_ids`, the images to show with them; default: their own.
 
         Returns:
             B examples. Features and labels stay in the stores' dtype.
@@ -101,13 +110,14 @@ class ExampleDataset:
         chosen = np.asarray(indices, dtype=np.int64)
         draws = np.zeros(len(chosen), np.int64) if keys is None else np.asarray(keys, dtype=np.int64)
         texts = _grouped(self._texts(self.store.texts[chosen].ravel()), self.store.texts.shape[1])
-        images = _grouped(self._images(self.store.images[chosen].ravel()), self.store.images.shape[1])
+        shown = self.store.images[chosen] if images is None else np.asarray(images, dtype=np.int64)
+        regions = _grouped(self._images(shown.ravel()), shown.shape[1])
         return [
-            Example(id=example_id, texts=words, images=regions, annotation=annotation, key=key)
-            for example_id, words, regions, annotation, key in zip(
+            Example(id=example_id, texts=words, images=each, annotation=annotation, key=key)
+            for example_id, words, each, annotation, key in zip(
                 self.example_ids[chosen].tolist(),
                 texts,
-                images,
+                regions,
                 self.store.annotations(chosen),
                 draws.tolist(),
                 strict=True,

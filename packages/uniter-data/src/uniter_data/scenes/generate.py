@@ -71,6 +71,7 @@ TEXTS: dict[str, tuple[str, Callable[[Scene, np.random.Generator], list[Sentence
     "phrases": ("in-domain", phrases),
     "snaps": ("snaps", snap_captions),
 }
+PAIR_DATA = tuple(TEXTS)
 
 
 def ensure_scenes(*, progress: Progress | None = None) -> Path:

@@ -4,15 +4,15 @@ from uniter_tasks.downstream.hard_negatives import HARD, pool_of
 from uniter_tasks.downstream.model import DownstreamModel
 from uniter_tasks.downstream.retrieval import group, match_scores
 from uniter_tasks.downstream.settings import TaskSettings
-from uniter_tasks.downstream.task import Task
+from uniter_tasks.downstream.task import SecondStage, Task
 from uniter_tasks.downstream.tasks import TASKS, task
-from uniter_tasks.downstream.vcr import pretraining_sample
 from uniter_tasks.downstream.vqa import answer_scores, build_answers
 
 __all__ = [
     "HARD",
     "TASKS",
     "DownstreamModel",
+    "SecondStage",
     "Task",
     "TaskSettings",
     "answer_scores",
@@ -20,6 +20,5 @@ __all__ = [
     "group",
     "match_scores",
     "pool_of",
-    "pretraining_sample",
     "task",
 ]

@@ -13,9 +13,9 @@ from uniter_core.checkpoints import ModelFolder, load_folder, load_tensors, save
 from uniter_tasks.batch import TaskBatch
 from uniter_tasks.downstream.settings import TaskSettings
 from uniter_tasks.downstream.tasks import task as task_called
-from uniter_tasks.downstream.widening import widen
 from uniter_tasks.inference import evaluating
 from uniter_tasks.loss import Loss
+from uniter_tasks.widening import widen
 
 __all__ = ["DownstreamModel"]
 

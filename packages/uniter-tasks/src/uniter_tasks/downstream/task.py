@@ -3,19 +3,41 @@
 E examples of a batch, T texts and I images of an example.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor, nn
 
-from uniter_core import Example, Sample, UniterConfig, UniterEncoder, pack
+from uniter_core import Example, Sample, UniterConfig, UniterEncoder, Vocabulary, pack
 from uniter_tasks.batch import TaskBatch
 from uniter_tasks.downstream.settings import TaskSettings
 from uniter_tasks.loss import Loss
 
-__all__ = ["Task", "annotated", "target"]
+__all__ = ["SecondStage", "Task", "annotated", "target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondStage:
+    """How a task's labelled examples become pairs of one text and one image, to pre-train on before fine-tuning.
+
+    Attributes:
+        lengths: (lengths of the texts (E, T) without [CLS] and [SEP], annotations of the E examples) → (E,) int64,
+            tokens of each example's text; 0 where its label is not known.
+        sample: (example, vocabulary) → its pair.
+    """
+
+    lengths: Callable[[Tensor, Iterable[Mapping[str, Any]]], Tensor]
+    sample: Callable[[Example, Vocabulary], Sample]
+
+
+def _longest_text(text_lengths: Tensor) -> Tensor:
+    return text_lengths.amax(1) + 2
+
+
+def _no_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +67,7 @@ class Task:
         adopt: the head's tensors that a pre-training checkpoint holds already, from all its tensors.
         narrowings: objectives that train on a part of their batch which the model itself chooses: their name →
             (encoder, head, batch, settings) → the part; called in evaluation mode, without gradient.
+        second_stage: for a task on whose data pre-training goes on.
     """
 
     name: str
@@ -59,11 +82,12 @@ class Task:
     loss: Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], Loss]
     scores: Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], list[Tensor]]
     decode: Callable[[Tensor, TaskSettings], Any]
-    positions: Callable[[Tensor], Tensor] = lambda text_lengths: text_lengths.amax(1) + 2
-    adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = lambda tensors: {}
+    positions: Callable[[Tensor], Tensor] = _longest_text  # a name: a task travels to the loader's workers
+    adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = _no_tensors
     narrowings: Mapping[str, Callable[[UniterEncoder, nn.Module, TaskBatch, TaskSettings], TaskBatch]] = field(
         default_factory=dict
     )
+    second_stage: SecondStage | None = None
 
     @property
     def num_types(self) -> int:

@@ -7,12 +7,14 @@ chosen given the *predicted* answer.
     [CLS] question [SEP] answer [SEP]                      types 0 … 0, 2 … 2
     [CLS] question [SEP] answer [SEP] rationale [SEP]      types 0 … 0, 2 … 2, 3 … 3
 
-As released, a [SEP] has the type of the text that it opens; in second-stage pre-training, of the text that it closes.
+As released, a [SEP] has the type of the text that it opens. Second-stage pre-training shows the second form, with the
+true answer and rationale, and there a [SEP] has the type of the text that it closes. (The released script is told to
+show the first form as well, but keeps both loaders under one key: only the second is trained on.)
 
-E examples, S samples, H hidden.
+E examples, T = 9 texts of an example, S samples, H hidden.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,12 +27,13 @@ from uniter_tasks.batch import TaskBatch
 from uniter_tasks.downstream.heads import mlp
 from uniter_tasks.downstream.layout import expect, lay_out
 from uniter_tasks.downstream.settings import TaskSettings
-from uniter_tasks.downstream.task import Task, annotated, target
+from uniter_tasks.downstream.task import SecondStage, Task, annotated, target
 from uniter_tasks.loss import Loss, tally
 
-__all__ = ["VCR", "pretraining_sample"]
+__all__ = ["VCR"]
 
 CHOICES = 4
+LABELS = ("answer_label", "rationale_label")
 TYPES = (0, 2, 3)  # of question, answer and rationale; 1 is the regions'
 ALL = CHOICES + CHOICES * CHOICES  # samples of an example that is predicted
 TRAINED = 2 * CHOICES  # samples of an example that is trained on
@@ -49,19 +52,31 @@ def samples(example: Example, settings: TaskSettings, training: bool) -> list[Sa
     ]
 
 
-def pretraining_sample(example: Example, vocabulary: Vocabulary, *, rationale: bool = True) -> Sample:
-    """The pair that second-stage pre-training learns from: question, true answer and, by default, true rationale.
+def pretraining_sample(example: Example, vocabulary: Vocabulary) -> Sample:
+    """The pair that second-stage pre-training learns from: question, true answer and true rationale.
 
     Raises:
         ValueError: the example has no labels.
     """
     expect(example, texts=1 + 2 * CHOICES, images=1)
     question, answers, rationales = _parts(example)
-    texts = [question, answers[_label(example, "answer_label")]]
-    if rationale:
-        texts.append(rationales[_label(example, "rationale_label")])
-    types = TYPES[: len(texts)]
-    return lay_out(example, texts, example.images, vocabulary, text_types=types, separators="closing")
+    answer, rationale = (_label(example, field) for field in LABELS)
+    texts = (question, answers[answer], rationales[rationale])
+    return lay_out(example, texts, example.images, vocabulary, text_types=TYPES, separators="closing")
+
+
+def pretraining_lengths(text_lengths: Tensor, annotations: Iterable[Mapping[str, Any]]) -> Tensor:
+    """(E,) int64: tokens of the pairs of `pretraining_sample`; 0 where the answer or the rationale is not known.
+
+    Raises:
+        ValueError: a label is none of the choices.
+    """
+    labels = torch.tensor([[each.get(field, -1) for field in LABELS] for each in annotations])
+    if labels.max() >= CHOICES:
+        raise ValueError(f"an example's label is {int(labels.max())}, expected 0 to {CHOICES - 1}: import it again")
+    places = torch.tensor([1, 1 + CHOICES]) + labels.clamp(min=0)
+    lengths = text_lengths[:, 0] + text_lengths.gather(1, places).sum(1) + 4
+    return torch.where((labels >= 0).all(1), lengths, 0)
 
 
 def units(text_lengths: Tensor, region_lengths: Tensor, settings: TaskSettings, training: bool) -> Tensor:
@@ -92,7 +107,7 @@ def targets(examples: Sequence[Example], settings: TaskSettings, training: bool)
     choice = torch.arange(CHOICES)
     rows, right = [], []
     for number, example in enumerate(examples):
-        answer, rationale = (_label(example, f"{what}_label") for what in ("answer", "rationale"))
+        answer, rationale = (_label(example, field) for field in LABELS)
         first = number * (TRAINED if training else ALL)
         rows += [first + choice, first + CHOICES + choice + (0 if training else answer * CHOICES)]
         right += [choice == answer, choice == rationale]
@@ -163,6 +178,7 @@ VCR = Task(
     loss=loss,
     scores=scores,
     decode=decode,
+    second_stage=SecondStage(lengths=pretraining_lengths, sample=pretraining_sample),
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

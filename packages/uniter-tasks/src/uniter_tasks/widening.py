@@ -1,4 +1,4 @@
-"""Tables of a checkpoint that have fewer rows than a task needs.
+"""Tables of a checkpoint that have fewer rows than the data need.
 
 V rows, H hidden.
 """
