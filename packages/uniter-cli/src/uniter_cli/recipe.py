@@ -161,6 +161,7 @@ class Recipe:
     task: TaskRecipe = TaskRecipe()
     model: ModelRecipe = ModelRecipe()
     data: dict[str, DataRecipe] = field(default_factory=dict)
+    allow_leaks: bool = False  # pre-train also on data whose audit names pictures of evaluation splits
     stages: tuple[StageRecipe, ...] = ()
     batch: BatchRecipe = BatchRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()

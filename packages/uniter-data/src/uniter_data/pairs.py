@@ -14,6 +14,7 @@ from torch import Tensor
 
 from uniter_core import ImageRegions, Sample, Vocabulary
 from uniter_data.pictures import Pictures
+from uniter_data.stores.kept_texts import read_kept
 from uniter_data.stores.locations import join, locate
 from uniter_data.stores.manifest import find_split, open_texts, read_manifest
 from uniter_data.stores.region_store import RegionStore, geometry
@@ -27,6 +28,8 @@ SPECIALS = 2  # [CLS] and [SEP] around each text
 
 class PairDataset:
     """A split's texts joined with their images' regions. Pickles as its path and is opened anew by whom it reaches.
+
+    Of a view, T counts the texts that it keeps; all else is as if the store held no others.
 
     Attributes:
         name: of the data set.
@@ -65,11 +68,15 @@ class PairDataset:
         self.region_dim = self.regions.region_dim
         self.num_classes = self.regions.num_classes
         self.hard_labels = self.regions.hard_labels
-        self.text_lengths = np.diff(self.texts.offsets) + SPECIALS
+        # (T,) rows in the text store
+        kept = read_kept(join(self.directory, stores.keep), self.texts) if stores.keep else None
+        self._rows = np.arange(self.texts.num_texts) if kept is None else kept
+        self.text_lengths = np.diff(self.texts.offsets)[self._rows] + SPECIALS
         self.region_lengths = self.regions.region_lengths
-        self.groups = self.texts.groups
-        self.image_rows = _join(self.texts, self.regions)
-        self.text_ids: NDArray[Any] = self.texts.text_ids  # read here, so that no forked worker has to open anything
+        self.groups = self.texts.groups[self._rows]
+        self.image_rows = _join(self.texts, self._rows, self.regions)
+        # read here, so that no forked worker has to open anything
+        self.text_ids: NDArray[Any] = self.texts.text_ids if kept is None else self.texts.text_ids[kept]
         self._pictures = Pictures(join(self.directory, stores.pictures)) if stores.pictures else None
         _refuse_empty(self)
 
@@ -93,7 +100,7 @@ class PairDataset:
 
     def sentence(self, index: int) -> str:
         """A text as it was written."""
-        return str(self.texts.sentences[index])
+        return str(self.texts.sentences[self._rows[index]])
 
     def picture(self, index: int) -> Image.Image | None:
         """The picture of a text's image, or None where the data set brings none."""
@@ -131,7 +138,7 @@ class PairDataset:
         shown = own if image_rows is None else np.asarray(image_rows, dtype=np.int64)
         belongs = (own == shown) if matched is None else np.asarray(matched, dtype=bool)
         draws = np.zeros(len(texts), np.int64) if keys is None else np.asarray(keys, dtype=np.int64)
-        words, regions = self._words(texts), self._regions(shown)
+        words, regions = self._words(self._rows[texts]), self._regions(shown)
         return [
             Sample(
                 token_ids=words["token_ids"][i],
@@ -157,7 +164,7 @@ class PairDataset:
 
     def token_ids(self, indices: ArrayLike) -> list[Tensor]:
         """(W,) word pieces of each of some texts, [CLS] and [SEP] around them, fetched together."""
-        return list(self._words(np.asarray(indices, dtype=np.int64))["token_ids"])
+        return list(self._words(self._rows[np.asarray(indices, dtype=np.int64)])["token_ids"])
 
     def images(self, rows: ArrayLike) -> list[ImageRegions]:
         """The regions of some images of the region store, fetched together."""
@@ -176,7 +183,7 @@ class PairDataset:
         return PairDataset, (self.directory, self.split)
 
     def _words(self, texts: NDArray[np.int64]) -> dict[str, Sequence[Tensor]]:
-        """What the texts' words have, [CLS] and [SEP] added."""
+        """What the words of some rows of the text store have, [CLS] and [SEP] added."""
         starts, stops = self.texts.offsets[texts], self.texts.offsets[texts + 1]
         lengths = stops - starts + SPECIALS
         ends = lengths.cumsum()
@@ -213,18 +220,19 @@ def _split(values: NDArray[Any], lengths: list[int]) -> Sequence[Tensor]:
     return torch.split(torch.from_numpy(values), lengths)
 
 
-def _join(texts: TextStore, regions: RegionStore) -> NDArray[np.int64]:
-    """The region store's row of each text's image."""
-    rows = regions.find(texts.image_names)
+def _join(texts: TextStore, chosen: NDArray[np.int64], regions: RegionStore) -> NDArray[np.int64]:
+    """The region store's row of the image of each chosen text."""
+    images = texts.image_index[chosen]
+    rows = regions.find(texts.image_names)[images]
     missing = np.flatnonzero(rows < 0)
     if len(missing):
-        first = int(np.flatnonzero(texts.image_index == missing[0])[0])
-        text, image = str(texts.text_ids[first]), str(texts.image_names[missing[0]])
+        first = missing[0]
+        text, image = str(texts.text_ids[chosen[first]]), str(texts.image_names[images[first]])
         raise ValueError(
             f"{texts.location}: text {text!r} names image {image!r}, which {regions.location} lacks "
-            f"({len(missing)} such images): extract their regions or leave the texts out"
+            f"({len(np.unique(images[missing]))} such images): extract their regions or leave the texts out"
         )
-    return rows[texts.image_index]
+    return rows
 
 
 def _refuse_empty(dataset: PairDataset) -> None:

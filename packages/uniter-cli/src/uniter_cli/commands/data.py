@@ -8,6 +8,7 @@ import typer
 from uniter_cli.commands import imports
 from uniter_cli.commands.extract import extract
 from uniter_cli.commands.repack import add_repack
+from uniter_cli.commands.splits import add_splits
 
 __all__ = ["app"]
 
@@ -15,6 +16,7 @@ app = typer.Typer(help="Import, extract, look at and check data sets.", no_args_
 app.add_typer(imports.app, name="import")
 app.command("extract")(extract)
 add_repack(app)
+add_splits(app)
 
 DataSet = Annotated[str, typer.Argument(help="A data set's directory, or scenes:NAME for a generated one.")]
 

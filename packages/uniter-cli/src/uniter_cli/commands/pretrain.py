@@ -17,7 +17,7 @@ __all__ = ["pretrain", "resolve"]
 USUAL_WEIGHTS = {"mlm": 2.0, "itm": 2.0, "mrc": 1.0, "mrc-kl": 1.0, "mrfr": 1.0}
 
 
-def pretrain(
+def pretrain(  # noqa: PLR0913 - a parameter an option
     tasks: Annotated[
         str | None, typer.Option("--tasks", help="Objectives, separated by commas: mlm,itm,mrc,mrc-kl,mrfr,wra.")
     ] = None,
@@ -40,6 +40,10 @@ def pretrain(
     init: Annotated[str | None, typer.Option("--init", help="Start from this model folder or hub id.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/RECIPE-DATE.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with the run in this directory.")] = None,
+    allow_leaks: Annotated[
+        bool | None,
+        typer.Option("--allow-leaks", help="Train also on data whose audit names pictures of evaluation splits."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="First compare every byte of the data with its checksum.")
     ] = False,
@@ -48,7 +52,7 @@ def pretrain(
 
     Several processes: put `torchrun --nproc-per-node N -m uniter_cli` in front of the same arguments.
     """
-    given = [tasks, data, settings, steps, seed, units, precision, init, out]
+    given = [tasks, data, settings, steps, seed, units, precision, init, out, allow_leaks]
     if resume is not None and any(value is not None for value in given):
         raise UsageError("--resume goes on with the run's own recipe: give no other option with it")
 
@@ -62,7 +66,14 @@ def pretrain(
             verify_before_run(unfinished.data)
         run(unfinished, resume, resume=True)
         return
-    flags = {"steps": steps, "seed": seed, "batch.units": units, "precision": precision, "model.init": init}
+    flags = {
+        "steps": steps,
+        "seed": seed,
+        "batch.units": units,
+        "precision": precision,
+        "model.init": init,
+        "allow_leaks": allow_leaks,
+    }
     resolved = resolve(recipe, tasks=tasks, data=data, settings=settings, flags=flags)
     if verify:
         verify_before_run(resolved.data)

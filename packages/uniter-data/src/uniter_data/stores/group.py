@@ -18,6 +18,7 @@ from uniter_data.stores.strings import read_strings
 __all__ = [
     "EXAMPLES",
     "INDEX",
+    "KEPT",
     "REGIONS",
     "STRINGS",
     "TEXTS",
@@ -31,6 +32,7 @@ __all__ = [
 REGIONS = "uniter-regions"
 TEXTS = "uniter-texts"
 EXAMPLES = "uniter-examples"
+KEPT = "uniter-kept-texts"
 VERSION = 1
 NEWEST = {REGIONS: 2}  # where it is not VERSION; see RegionFormat.version
 INDEX = ("image_hashes", "image_order")  # arrays of an ImageIndex
@@ -39,6 +41,7 @@ WRITERS = {
     REGIONS: "extract or import the regions",
     TEXTS: "import the texts",
     EXAMPLES: "import the annotations",
+    KEPT: "filter the data set",
 }
 
 
@@ -47,7 +50,7 @@ class StoredGroup:
 
     Args:
         path: folder or URL.
-        format: what it must be: `REGIONS`, `TEXTS` or `EXAMPLES`.
+        format: what it must be: `REGIONS`, `TEXTS`, `EXAMPLES` or `KEPT`.
 
     Raises:
         ValueError: there is none, it is something else, or a newer version wrote it.
@@ -102,6 +105,8 @@ class StoredGroup:
                 "image_sizes",
                 *index,
             ]
+        if self.attributes["format"] == KEPT:
+            return ["rows"]
         if self.attributes["format"] == EXAMPLES:
             names = [f"region_ids_{layer}" for layer in range(self.attribute("layers"))]
             return ["example_ids", "texts", "images", "image_ids", *names, "annotations", "annotation_offsets"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uniter_data.stores.kept_texts import read_kept
 from uniter_data.stores.locations import join, locate
 from uniter_data.stores.manifest import Manifest, open_texts, read_manifest
 from uniter_data.stores.region_format import RegionFormat
@@ -20,6 +21,7 @@ class SplitInfo:
 
     Attributes:
         texts: number of texts.
+        filtered: texts of the store that this view leaves out.
         dropped: sentences that were too long and left out.
         truncated: sentences that were too long and cut.
         words: mean number of word pieces of a text, [CLS] and [SEP] not counted.
@@ -30,6 +32,7 @@ class SplitInfo:
     """
 
     texts: int
+    filtered: int
     dropped: int
     truncated: int
     words: float
@@ -70,6 +73,9 @@ class DatasetInfo:
         yield f"  source      {manifest.source or 'not stated'}"
         yield f"  licence     {manifest.licence or 'not stated'}"
         yield f"  vocabulary  {vocabulary.size:,} word pieces, {vocabulary.digest[:12]}"
+        if manifest.audit:
+            leaks = ", ".join(f"{name} {count:,}" for name, count in manifest.audit.leaks.items())
+            yield f"  audit       {manifest.audit.report}; images of evaluation splits: {leaks}"
         if self.format:
             form, kept = self.format, self.format.top_labels
             yield (
@@ -84,6 +90,7 @@ class DatasetInfo:
                 f"  {name:<11} {split.texts:,} texts of {split.words:.1f} word pieces, {split.images:,} images"
                 f", {regions}"
                 + (", gold links" if split.gold else "")
+                + (f", {split.filtered:,} texts left out of this view" if split.filtered else "")
                 + (f", {split.dropped:,} dropped as too long" if split.dropped else "")
                 + (f", {split.truncated:,} truncated" if split.truncated else "")
             )
@@ -124,18 +131,21 @@ def _open_regions(location: str) -> RegionStore | str:
 
 
 def _describe(location: str, manifest: Manifest, name: str, regions: RegionStore | str) -> SplitInfo:
-    texts = open_texts(location, manifest, name)
+    texts, keep = open_texts(location, manifest, name), manifest.splits[name].keep
+    chosen = read_kept(join(location, keep), texts) if keep else slice(None)
+    lengths, images = np.diff(texts.offsets)[chosen], np.unique(texts.image_index[chosen])
     mean = None
     if isinstance(regions, RegionStore):
-        rows = regions.find(texts.image_names)
+        rows = regions.find(texts.image_names[images])
         mean = float(np.mean(regions.region_lengths[rows[rows >= 0]])) if (rows >= 0).any() else 0.0
     return SplitInfo(
-        texts=texts.num_texts,
+        texts=len(lengths),
+        filtered=texts.num_texts - len(lengths),
         dropped=texts.attributes.get("dropped", 0),
         truncated=texts.attributes.get("truncated", 0),
-        words=float(texts.offsets[-1]) / max(texts.num_texts, 1),
+        words=float(lengths.sum()) / max(len(lengths), 1),
         gold=texts.gold is not None,
-        images=len(texts.image_names),
+        images=len(images),
         regions=mean,
         problem=regions if isinstance(regions, str) else "",
     )

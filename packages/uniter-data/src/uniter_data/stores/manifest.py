@@ -12,10 +12,10 @@ from uniter_data.stores.redaction import refuse_secrets
 from uniter_data.stores.text_store import TextStore
 from uniter_data.tokenizer import Tokenizer
 
-__all__ = ["Manifest", "Split", "dataset_splits", "read_manifest", "write_dataset"]
+__all__ = ["AuditRecord", "Manifest", "Split", "dataset_splits", "read_manifest", "rewrite_manifest", "write_dataset"]
 
 FORMAT = "uniter-dataset"
-VERSION = 1
+VERSION = 2  # of a view, which an older reader would take for the whole; 1 of all others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,26 @@ class Split:
         texts: text store.
         regions: region store; several splits and data sets may share one.
         pictures: folder of the pictures (the file's stem is the image id); empty if there are none.
+        keep: of a view, which of the texts belong to it (`kept_texts`); empty if all do.
     """
 
     texts: str
     regions: str
     pictures: str = ""
+    keep: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRecord:
+    """What an audit said of a data set: which of its images are pictures of downstream evaluation splits.
+
+    Attributes:
+        report: the audit's file, relative to the data set's directory.
+        leaks: images by split that such a run would learn from; 0 where they were filtered out.
+    """
+
+    report: str
+    leaks: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +58,8 @@ class Manifest:
         licence: of the data.
         vocabulary: of every text store.
         splits: by name.
+        audit: the last one that was recorded; None if there was none.
+        urls: file that says where the images came from, relative to the data set's directory; there need not be one.
     """
 
     name: str
@@ -50,6 +67,8 @@ class Manifest:
     licence: str
     vocabulary: Vocabulary
     splits: dict[str, Split]
+    audit: AuditRecord | None = None
+    urls: str = "urls.tsv"
 
 
 def write_dataset(
@@ -91,12 +110,12 @@ def write_dataset(
         _check_vocabulary(texts, tokenizer.vocabulary, f"data set {name!r}, split {split!r}")
     manifest = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": _version(complete),
         "name": name,
         "source": source,
         "licence": licence,
         "vocabulary": tokenizer.vocabulary.to_dict(),
-        "splits": {split: asdict(stores) for split, stores in complete.items()},
+        "splits": {split: _described(stores) for split, stores in complete.items()},
     }
     text = refuse_secrets(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", f"{folder}/dataset.json")
     write_text(folder / "tokenizer.json", tokenizer.json)
@@ -123,6 +142,8 @@ def read_manifest(directory: str | Path) -> Manifest:
             licence=raw["licence"],
             vocabulary=Vocabulary.from_dict(raw["vocabulary"]),
             splits={split: Split(**stores) for split, stores in raw["splits"].items()},
+            audit=AuditRecord(**raw["audit"]) if "audit" in raw else None,
+            urls=raw.get("urls", Manifest.urls),
         )
     except FileNotFoundError as error:
         raise ValueError(
@@ -130,6 +151,34 @@ def read_manifest(directory: str | Path) -> Manifest:
         ) from error
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{location} cannot be used ({error}): import the data set again") from error
+
+
+def rewrite_manifest(
+    directory: str | Path,
+    folder: Path,
+    *,
+    audit: AuditRecord,
+    splits: Mapping[str, Split] | None = None,
+    urls: str = "",
+) -> None:
+    """Write the dataset.json of a data set again, there or elsewhere, with an audit.
+
+    Args:
+        directory: of the data set.
+        folder: where to write.
+        audit: to be recorded.
+        splits: instead of its own.
+        urls: instead of its own.
+
+    Raises:
+        ValueError: there is no data set, or a URL holds a password or token.
+    """
+    chosen = read_manifest(directory).splits if splits is None else splits
+    raw = json.loads(read_text(join(locate(directory), "dataset.json")))
+    raw |= {"version": _version(chosen), "splits": {name: _described(split) for name, split in chosen.items()}}
+    raw |= {"audit": asdict(audit), **({"urls": urls} if urls else {})}
+    text = json.dumps(raw, indent=2, ensure_ascii=False) + "\n"
+    write_text(folder / "dataset.json", refuse_secrets(text, f"{folder}/dataset.json"))
 
 
 def dataset_splits(directory: str | Path) -> list[str]:
@@ -161,6 +210,14 @@ def find_split(directory: str | Path, manifest: Manifest, split: str) -> Split:
     if split not in manifest.splits:
         raise ValueError(f"{locate(directory)} has no split {split!r}: it has {', '.join(manifest.splits)}")
     return manifest.splits[split]
+
+
+def _version(splits: Mapping[str, Split]) -> int:
+    return VERSION if any(split.keep for split in splits.values()) else 1
+
+
+def _described(split: Split) -> dict[str, str]:
+    return {field: value for field, value in asdict(split).items() if value or field != "keep"}
 
 
 def _check_vocabulary(texts: TextStore, vocabulary: Vocabulary, where: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from uniter_data.stores.group import EXAMPLES, REGIONS, TEXTS, StoredGroup
+from uniter_data.stores.group import EXAMPLES, KEPT, REGIONS, TEXTS, StoredGroup
+from uniter_data.stores.kept_texts import read_kept
 from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.manifest import read_manifest
 from uniter_data.stores.region_store import RegionStore
@@ -61,16 +62,19 @@ def verify(directory: str | Path, *, progress: Progress = lambda what, done, tot
     location = locate(directory)
     if exists(join(location, "zarr.json")):
         format = json.loads(read_text(join(location, "zarr.json"))).get("attributes", {}).get("format")
-        return list(_verify_store(location, str(format) if format in (TEXTS, EXAMPLES) else REGIONS, progress))
+        return list(_verify_store(location, str(format) if format in (TEXTS, EXAMPLES, KEPT) else REGIONS, progress))
     manifest = read_manifest(location)
     stores = {join(location, split.texts): TEXTS for split in manifest.splits.values()}
     stores |= {join(location, split.regions): REGIONS for split in manifest.splits.values()}
+    stores |= {join(location, split.keep): KEPT for split in manifest.splits.values() if split.keep}
     findings = [finding for store, format in stores.items() for finding in _verify_store(store, format, progress)]
     # what is damaged would only be found a second time
     if not findings:
         for split in manifest.splits.values():
             texts, regions = TextStore(join(location, split.texts)), RegionStore(join(location, split.regions))
             findings += _verify_references(texts, regions)
+            if split.keep:
+                findings += _verify_kept(join(location, split.keep), texts)
     return findings
 
 
@@ -94,7 +98,7 @@ def _verify_store(location: str, format: str, progress: Progress) -> Iterator[Fi
 
 
 def _verify_shapes(location: str, format: str) -> Iterator[Finding]:
-    if format == EXAMPLES:  # they are looked at with the texts and images that they refer to
+    if format in (EXAMPLES, KEPT):  # they are looked at with the texts and images that they refer to
         return
     try:
         if format == REGIONS:
@@ -186,6 +190,14 @@ def _verify_references(texts: TextStore, regions: RegionStore) -> Iterator[Findi
         outside = np.flatnonzero(_all(texts.gold) >= np.repeat(lengths, np.diff(texts.offsets)))
         if len(outside):
             yield _pointing(texts, "gold", int(outside[0]), "its image has fewer regions")
+
+
+def _verify_kept(location: str, texts: TextStore) -> Iterator[Finding]:
+    """An index that does not belong to its texts."""
+    try:
+        read_kept(location, texts)
+    except ValueError as error:
+        yield Finding(store=location, problem=str(error))
 
 
 def _pointing(texts: TextStore, array: str, piece: int, problem: str) -> Finding:
