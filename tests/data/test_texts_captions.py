@@ -252,6 +252,13 @@ def test_conceptual_captions_of_what_could_be_downloaded(tmp_path: Path, refused
     assert "not UTF-8" in report.damaged[1]
 
 
+def test_the_rows_of_one_file_number_the_pictures(tmp_path: Path, refused: Refused) -> None:
+    refused(
+        lambda: import_conceptual_captions(tmp_path / "cc", files={"train": ["a.tsv", "b.tsv"]}),
+        "split 'train': expected one file, its rows number the pictures, got 2",
+    )
+
+
 def test_namesakes_of_two_folders_have_no_common_urls(tmp_path: Path, refused: Refused) -> None:
     folders = {split: draw(tmp_path / split, "0.jpg", "1.jpg") for split in ("train", "val")}
     for name in ("Train_GCC-training.tsv", "Validation_GCC-1.1.0-Validation.tsv"):
@@ -359,6 +366,7 @@ def test_rows_that_are_wrong(tmp_path: Path, refused: Refused) -> None:
             b'{"image": "dog", "caption": "a", "url": "x\\ty"}\n',
             "l.jsonl:2: url: expected a URL, or nothing",
         ),
+        "m.jsonl": (b'{"image": "dog", "caption": "a \\ud800"}\n', "m.jsonl:2: half a surrogate pair is no text"),
         "j.tsv": (b"x" * (2 << 20) + b"\n", "j.tsv:3: expected a line of at most 1048576 bytes"),
         "k.csv": (b'dog.jpg,"never closed\n', "k.csv:3: not CSV"),
     }

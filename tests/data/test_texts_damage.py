@@ -191,6 +191,41 @@ def test_random_damage_of_a_released_database(
     assert skips
 
 
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["refcoco_train.db", "nlvr2_train.db"])
+def test_random_damage_of_what_lies_beside_a_database(
+    name: str, tmp_path: Path, golden_dir: Path, real_data_dir: Path, make_store: MakeStore
+) -> None:
+    source = golden_dir / "lmdb" / "txt_db" / name
+    recorded = json.loads((golden_dir / "lmdb" / "expected.json").read_text())["texts"][name]["examples"]
+    names = [record["img_fname"] for record in recorded.values()]
+    images = {image: 4 for group in names for image in ([group] if isinstance(group, str) else group)}
+    tokenizer = Tokenizer.from_vocabulary_file(real_data_dir / "bert" / "bert-base-uncased-vocab.txt", cased=False)
+    options = CaptionOptions(
+        regions=[make_store(tmp_path / "r.zarr", images)], tokenizer=tokenizer, skip_missing=True, skip_damaged=True
+    )
+    folder = shutil.copytree(source, tmp_path / name)
+    files = sorted(path.name for path in folder.iterdir())
+    for number in range(FUZZ):
+        draw = random.Random(f"{name}-{number}")
+        file = folder / draw.choice(files)
+        file.chmod(0o644)
+        file.write_bytes(damaged((source / file.name).read_bytes(), draw))
+        try:
+            report = import_uniter_texts(
+                tmp_path / f"out-{number}", files={"": [folder]}, boxes="detected", options=options
+            )
+        except ValueError as error:
+            said = str(error)
+            assert "\n" not in said
+            assert any(part in said for part in (name, "split ", "out-"))
+        else:
+            (split,) = report.splits.values()
+            assert 1 <= split.examples <= len(recorded)
+        shutil.copy(source / file.name, file)
+        file.chmod(0o644)
+
+
 def database(folder: Path, records: dict[str, Any], **meta: Any) -> TextDatabase:
     """A database whose records are files' worth of bytes; the LMDB file is made by the LMDB library."""
     lmdb = pytest.importorskip("lmdb")

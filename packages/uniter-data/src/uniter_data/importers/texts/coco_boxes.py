@@ -28,7 +28,7 @@ def write_coco_boxes(instances: Sequence[Path], folder: Path, target: Path, spli
         splits: its stores.
 
     Raises:
-        ValueError: a file of instances is of another format or wrong; or two name a category or picture differently.
+        ValueError: a file of instances is of another format or wrong.
     """
     found = [read_instances(path) for path in instances]
     names = {number: name for file in found for number, name in file.categories.items()}

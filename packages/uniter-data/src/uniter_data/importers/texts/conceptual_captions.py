@@ -1,6 +1,6 @@
 """Conceptual Captions (Sharma et al., ACL 2018): `Train_GCC-training.tsv`, a sentence, a tab and a URL a line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def import_conceptual_captions(
 
     Args:
         out: the data set to write.
-        files: of each split; under "", the file's name says it. Rows of one split are numbered through its files.
+        files: one of each split, as its rows number the pictures; under "", its name says which.
         manifest: which URL became which file; see `web`.
         options: see `CaptionOptions`.
 
@@ -29,6 +29,9 @@ def import_conceptual_captions(
         ValueError: see `import_captions`.
     """
     splits = by_split(files, _split)
+    for split, of_split in splits.items():
+        if len(of_split) > 1:
+            raise ValueError(f"split {split!r}: expected one file, its rows number the pictures, got {len(of_split)}")
     paths = [path for of_split in splits.values() for path in of_split]
     source = CaptionSource(
         name="conceptual-captions",
@@ -40,26 +43,21 @@ def import_conceptual_captions(
     return import_captions(out, source, options or CaptionOptions())
 
 
-def read_conceptual_captions(paths: Sequence[Path], damages: Damages) -> Iterator[Row]:
-    """The rows of the files of one split; a damaged row keeps its number.
+def read_conceptual_captions(path: Path, damages: Damages) -> Iterator[Row]:
+    """The rows of a file; a damaged one keeps its number.
 
     Raises:
         ValueError: unless damaged rows are left out: one has not two columns, or is not UTF-8.
     """
-    before = 0
-    for path in paths:
-        number = 0
-        for number, line in read_lines(path, damages):
-            yield from damages.sift(partial(_row, path, before), [(number, line)])
-        before += number
+    return damages.sift(partial(_row, path), read_lines(path, damages))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def _captions(splits: dict[str, list[Path]], manifest: PictureManifest | None, damages: Damages) -> Iterator[Caption]:
-    for split, paths in splits.items():
-        yield from web_captions(read_conceptual_captions(paths, damages), split, manifest, damages)
+    for split, (path,) in splits.items():
+        yield from web_captions(read_conceptual_captions(path, damages), split, manifest, damages)
 
 
 def _split(path: Path) -> str:
@@ -67,9 +65,9 @@ def _split(path: Path) -> str:
     return "val" if path.name.lower().startswith("val") else "train"
 
 
-def _row(path: Path, before: int, line: tuple[int, str]) -> Row:
+def _row(path: Path, line: tuple[int, str]) -> Row:
     number, text = line
     sentence, tab, url = text.rpartition("\t")
     if not tab or "\t" in sentence:
         raise ValueError(f"{path}:{number}: expected a sentence, a tab and a URL, got {text[:60]!r}: mend the line")
-    return f"{path}:{number}", before + number - 1, sentence, url.strip()
+    return f"{path}:{number}", number - 1, sentence, url.strip()

@@ -1,9 +1,14 @@
 """Records that are wrong: the first is refused, or all are left out, counted and listed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Damages"]
+from uniter_data.stores.manifest import write_text
+
+__all__ = ["Damages", "list_damages"]
+
+LIST = "damaged.txt"
 
 Raw = TypeVar("Raw")
 Record = TypeVar("Record")
@@ -47,3 +52,9 @@ class Damages:
                 self.note(error)
             else:
                 yield record
+
+
+def list_damages(folder: Path, problems: Sequence[str]) -> None:
+    """List in a data set's folder, a line a record, what was wrong with those that are left out."""
+    if problems:
+        write_text(folder / LIST, "".join(problem + "\n" for problem in problems))

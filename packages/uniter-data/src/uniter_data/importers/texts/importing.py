@@ -18,6 +18,7 @@ import numpy as np
 from uniter_data.examples.draft import SplitReport
 from uniter_data.examples.importing import publish, relative_to
 from uniter_data.importers.texts.captions import CaptionOptions, CaptionReport, CaptionSource
+from uniter_data.importers.texts.damage import list_damages
 from uniter_data.importers.texts.places import Place, open_folder, open_store
 from uniter_data.importers.texts.reading import EMPTY, Reading
 from uniter_data.importers.texts.survey import survey
@@ -30,8 +31,7 @@ __all__ = ["TOO_LONG", "digests", "import_captions"]
 
 TOO_LONG = "the sentence is too long"
 URLS = "urls.tsv"  # image id, tab, where the picture came from
-DAMAGED = "damaged.txt"  # a line a record that is left out because it is wrong
-BEGUN = "import.json"  # of what an import that is not finished
+BEGUN = "import.json"  # what an unfinished import was asked for
 
 
 def import_captions(out: str | Path, source: CaptionSource, options: CaptionOptions) -> CaptionReport:
@@ -57,8 +57,7 @@ def import_captions(out: str | Path, source: CaptionSource, options: CaptionOpti
     _begin(folder, {"files": files, "vocabulary": tokenizer.vocabulary.digest, **_said(options)})
     reports = _write(folder, reading, tokenizer, {"source": files})
     problems = reading.damages.problems
-    if problems:
-        write_text(folder / DAMAGED, "".join(problem + "\n" for problem in problems))
+    list_damages(folder, problems)
     splits = {split: _stores(target, split, reading) for split in reading.chosen}
     if source.finish:
         source.finish(folder, target, splits)

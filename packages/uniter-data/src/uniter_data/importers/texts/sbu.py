@@ -68,7 +68,7 @@ def read_sbu(paths: Sequence[Path], damages: Damages) -> Iterator[Row]:
         return _two_files(paths[0], paths[1], damages)
     if len(paths) != 1:
         raise ValueError(f"files: expected the URLs and the captions, or one file of both, got {len(paths)} files")
-    return _json(paths[0], damages) if paths[0].suffix == ".json" else read_conceptual_captions(paths, damages)
+    return _json(paths[0], damages) if paths[0].suffix == ".json" else read_conceptual_captions(paths[0], damages)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -53,7 +54,7 @@ def survey(source: CaptionSource, places: dict[str, list[Place]], options: Capti
 
 def blocks_of(source: CaptionSource, damages: Damages, options: CaptionOptions) -> Iterator[list[Caption]]:
     """The captions, some thousand at a time, `val_share` applied."""
-    captions = (_shared(caption, options.val_share) for caption in source.captions(damages))
+    captions = damages.sift(partial(_checked, share=options.val_share), source.captions(damages))
     done = 0
     while block := list(islice(captions, BLOCK)):
         done += len(block)
@@ -133,8 +134,12 @@ def _of_split(places: dict[str, list[Place]], split: str) -> list[Place]:
     return found
 
 
-def _shared(caption: Caption, share: float) -> Caption:
-    """A caption of "train" in "val" if its picture belongs to the share."""
+def _checked(caption: Caption, *, share: float) -> Caption:
+    """A caption of text that can be written; one of "train" in "val" if its picture belongs to the share."""
+    try:
+        "".join((caption.id, caption.sentence, caption.image.stem, caption.url)).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{caption.source}: half a surrogate pair is no text ({error.reason}): mend it") from error
     if not share or caption.split != "train" or key_of("val", caption.image.stem) >= share * KEYS:
         return caption
     return replace(caption, split="val")

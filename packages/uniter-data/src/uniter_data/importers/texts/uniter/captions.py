@@ -14,7 +14,7 @@ from uniter_data.importers.texts.uniter.images import images_of
 from uniter_data.importers.texts.uniter.sentences import Sentences
 from uniter_data.tokenizer import Tokenizer
 
-__all__ = ["import_caption_databases"]
+__all__ = ["Splits", "import_caption_databases"]
 
 Splits = dict[str, list[TextDatabase]]
 

@@ -11,26 +11,23 @@ from uniter_data.examples.import_refcoco import BOXES, with_target
 from uniter_data.examples.importing import Plan, write_examples
 from uniter_data.examples.splits import Files, by_split
 from uniter_data.importers.texts.captions import CaptionOptions, CaptionReport
-from uniter_data.importers.texts.damage import Damages
+from uniter_data.importers.texts.damage import Damages, list_damages
 from uniter_data.importers.texts.importing import digests
-from uniter_data.importers.texts.uniter.captions import import_caption_databases
+from uniter_data.importers.texts.uniter.captions import Splits, import_caption_databases
 from uniter_data.importers.texts.uniter.database import TextDatabase
 from uniter_data.importers.texts.uniter.kinds import CAPTIONS, PROBE, TASKS, split_of_database, task_of
 from uniter_data.importers.texts.uniter.refexp import SIDE_FILES, refexp_drafts
 from uniter_data.importers.texts.uniter.tasks import nlvr2_drafts, snli_ve_drafts, vcr_drafts, vqa_drafts
 from uniter_data.importers.texts.uniter.vocabulary import fitting_tokenizer
-from uniter_data.stores.manifest import write_text
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["import_uniter_texts"]
 
-SPLITS = dict[str, list[TextDatabase]]
 MakeDrafts = Callable[[TextDatabase, Tokenizer, Damages], Iterator[Draft]]
 
 JOINT = 220  # word pieces of a VCR question, an answer and a rationale, as released
 LABELS = {"vqa": "answers", "snli-ve": "label", "nlvr2": "label", "refexp": "box", "vcr": "answer_label"}
 DAMAGED = "its record is damaged"
-DAMAGED_LIST = "damaged.txt"
 
 
 def import_uniter_texts(
@@ -74,13 +71,13 @@ def import_uniter_texts(
         raise ValueError("val_share: the databases of a task have splits of their own: leave --val-share out")
     make = _maker(task, databases, options, answers, boxes)
     side_files = {"refexp": ("id2len.json", *SIDE_FILES), "vcr": ("id2len_qar.json",)}.get(task, ("id2len.json",))
-    reading = _Reading(splits, make, tokenizer, skip=options.skip_damaged)
+    drafts = _Drafts(splits, make, tokenizer, skip=options.skip_damaged)
     plan = Plan(
         task=task,
         name=databases[0].name.partition("_")[0] if task == "refexp" else task,
         label=LABELS[task],
         source="released with UNITER (Chen et al., ECCV 2020): " + ", ".join(d.folder.name for d in databases),
-        splits={split: partial(reading.drafts, split) for split in splits},
+        splits={split: partial(drafts.of, split) for split in splits},
         layers=[objects, options.regions] if objects else [options.regions],
         settings={"boxes": boxes} if task == "refexp" else {},
         attributes={"source": digests([path for database in databases for path in database.files(*side_files)])},
@@ -88,23 +85,23 @@ def import_uniter_texts(
     if task == "refexp":
         plan = replace(plan, finish=partial(with_target, boxes=boxes))
     report = write_examples(out, plan, _example_options(task, options))
-    return reading.completed(report)
+    return drafts.completed(report)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class _Reading:
+class _Drafts:
     """The drafts of every split, read as often as they are asked for, and what was wrong in the last reading."""
 
-    def __init__(self, splits: SPLITS, make: MakeDrafts, tokenizer: Tokenizer, *, skip: bool) -> None:
+    def __init__(self, splits: Splits, make: MakeDrafts, tokenizer: Tokenizer, *, skip: bool) -> None:
         self._splits = splits
         self._make = make
         self._tokenizer = tokenizer
         self._skip = skip
         self._damages: dict[str, Damages] = {}
 
-    def drafts(self, split: str) -> Iterator[Draft]:
+    def of(self, split: str) -> Iterator[Draft]:
         damages = self._damages[split] = Damages(skip=self._skip)
         for database in self._splits[split]:
             yield from self._make(database, self._tokenizer, damages)
@@ -112,8 +109,7 @@ class _Reading:
     def completed(self, report: ImportReport) -> ImportReport:
         """The report with the damaged records, which are listed beside the data set's splits."""
         problems = [problem for damages in self._damages.values() for problem in damages.problems]
-        if problems:
-            write_text(report.directory / DAMAGED_LIST, "".join(problem + "\n" for problem in problems))
+        list_damages(report.directory, problems)
         for split, damages in self._damages.items():
             if damages.problems:
                 report.splits[split].left_out[DAMAGED] = len(damages.problems)

@@ -83,7 +83,10 @@ class _Objects:
     def __post_init__(self) -> None:
         for fields in _elements(self.folder / "images.json"):
             number = fields.integer("id")
-            self.orders[number] = {ann_id: place for place, ann_id in enumerate(fields.items("ann_ids"))}
+            objects = fields.items("ann_ids")
+            if not all(type(ann_id) is int for ann_id in objects):
+                fields.fail("ann_ids", "a list of whole numbers", objects)
+            self.orders[number] = {ann_id: place for place, ann_id in enumerate(objects)}
             self.sizes[number] = (fields.integer("width", least=1), fields.integer("height", least=1))
             self.names[number] = fields.text("file_name")
         names = {fields.integer("id"): fields.text("name") for fields in _elements(self.folder / "categories.json")}

@@ -34,7 +34,6 @@ def vqa_drafts(
     Raises:
         ValueError: a record is wrong, unless damaged records are left out.
     """
-
     sentences = Sentences(database, "question", tokenizer)
 
     def make(name: str, length: int, fields: Fields) -> Draft:
@@ -66,7 +65,6 @@ def snli_ve_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damage
     Raises:
         ValueError: a record is wrong, unless damaged records are left out.
     """
-
     sentences = Sentences(database, "hypothesis", tokenizer)
 
     def make(name: str, length: int, fields: Fields) -> Draft:
@@ -89,7 +87,6 @@ def nlvr2_drafts(database: TextDatabase, tokenizer: Tokenizer, damages: Damages)
     Raises:
         ValueError: a record is wrong, unless damaged records are left out.
     """
-
     sentences = Sentences(database, "sentence", tokenizer)
 
     def make(name: str, length: int, fields: Fields) -> Draft:
