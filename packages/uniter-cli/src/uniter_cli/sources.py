@@ -14,6 +14,7 @@ from uniter_data import PairDataset, dataset_splits
 from uniter_data.examples import holds_examples, task_splits
 from uniter_data.scenes import PAIR_DATA, ensure_scenes
 from uniter_data.scenes.annotations import ensure_task_data
+from uniter_data.splits import check_leaks
 
 __all__ = ["Sources", "check_fit", "locate", "open_sources", "parse_data_arguments"]
 
@@ -26,7 +27,7 @@ class Sources:
 
     Attributes:
         train, val, test: by name.
-        notes: what of them is left out, a line each.
+        notes: what a person should know of them, a line each.
     """
 
     train: dict[str, PairSource] = field(default_factory=dict)
@@ -81,16 +82,28 @@ def parse_data_arguments(arguments: Iterable[str], known: Mapping[str, DataRecip
     return found
 
 
-def open_sources(data: Mapping[str, DataRecipe], *, progress: Callable[[str, int, int], None] | None = None) -> Sources:
+def open_sources(
+    data: Mapping[str, DataRecipe],
+    *,
+    allow_leaks: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Sources:
     """Open every data set's splits, generating scenes where one is asked for, and check that they fit together.
+
+    Args:
+        data: the data sets by name.
+        allow_leaks: train also on what an audit says to hold pictures of evaluation splits.
+        progress: called while scenes are generated.
 
     Raises:
         UsageError: two sets differ in vocabulary, feature width or classes, or there is nothing to train on in one.
-        ValueError, OSError: a store is missing, foreign or damaged; the message names it.
+        ValueError, OSError: a store is missing, foreign or damaged, or leaks; the message names it.
     """
     sources = Sources()
     for name, recipe in data.items():
         directory = locate(recipe.path, progress)
+        if not recipe.path.startswith(SCENES):  # those are drawn, no evaluation split can have them
+            sources.notes.extend(check_leaks(directory, recipe.train, allow=allow_leaks))
         splits = (task_splits if holds_examples(directory) else dataset_splits)(directory)
         for role, split in (("train", recipe.train), ("val", recipe.val), ("test", recipe.test)):
             default = getattr(DataRecipe(path=""), role)
