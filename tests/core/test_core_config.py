@@ -57,7 +57,8 @@ def test_unknown_and_missing_keys_are_named() -> None:
 
 
 def test_vocabulary_round_trip_and_errors() -> None:
-    tokens = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "a", "[x]"]
+    # a bracketed piece among the words is one of them; those at the end have been added by a task
+    tokens = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "[x]", "a", "[added]"]
     vocabulary = Vocabulary.from_tokens(tokens, digest="abc")
     assert (vocabulary.cls_id, vocabulary.mask_id, vocabulary.random_range) == (3, 5, (6, 9))
     assert Vocabulary.from_dict(vocabulary.to_dict()) == vocabulary
