@@ -29,7 +29,7 @@ arrows: install ## which package may import which
 	$(BIN)/lint-imports
 
 pytest: install ## all tests but the long ones
-	$(BIN)/python -m pytest -m "not soak" --durations 25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak" -n auto --dist loadfile --durations 25
 
 coverage: install ## the same, saying which lines they leave out; a third slower
 	$(BIN)/python -m pytest -m "not soak" --cov --cov-report=term:skip-covered
@@ -40,9 +40,11 @@ wheels: install ## build each wheel, install it alone, prove its dependencies, r
 docs: install ## build the documentation strictly, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
-bench: install ## time uniter-ot and the stores against what people use instead (minutes; leave the machine alone)
+bench: install ## time transport, stores and training steps against what people use instead (leave the machine alone)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benchmarks/ot.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/step.py
 
 soak: install ## the long proofs
 	$(BIN)/python -m pytest -m soak
