@@ -155,6 +155,7 @@ def test_a_compressed_array_goes_on_from_any_row(tmp_path_factory, count, more, 
     left_alone.finish()
     stopped = ShardWriter(folder / "stopped", layout)
     stopped.append(data[:count])
+    stopped.keep_tail()
     stopped.append(data[:lost])  # not noted in a journal
     if finished:
         stopped.finish()

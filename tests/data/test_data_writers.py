@@ -165,9 +165,9 @@ def test_a_writer_that_failed_writes_no_more(tmp_path: Path, monkeypatch: pytest
             FullDisk(patch, 100)
             with pytest.raises(OSError, match="the disk is full"):
                 writer.flush()
-        append_images(writer, range(3, 6))
-        with pytest.raises(ValueError, match="writing failed before; open a new writer"):
-            writer.publish()
+        for go_on in (lambda: append_images(writer, range(3, 6)), writer.publish):
+            with pytest.raises(ValueError, match="writing failed before; open a new writer"):
+                go_on()
 
 
 def test_an_exception_of_the_caller_s_loses_nothing(tmp_path: Path):

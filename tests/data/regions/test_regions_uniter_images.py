@@ -196,6 +196,7 @@ def test_member_allow_pickle_is_ignored(formats, tmp_path: Path) -> None:
     [
         ("features", lambda a: a.astype(np.int8), "features: expected 2 axes of floats"),
         ("features", lambda a: a[:-1], "same length"),
+        ("conf", lambda a: a[0, 0], "same length"),
         ("features", lambda a: a * np.float16("nan"), "not finite"),
         ("norm_bb", lambda a: a * 3, "unit square"),
         ("norm_bb", lambda a: a[:, :4], "boxes must have shape"),

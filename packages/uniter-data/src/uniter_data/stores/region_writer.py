@@ -17,7 +17,6 @@ from uniter_data.stores.half_precision import all_finite, to_float16
 from uniter_data.stores.image_index import ImageIndex
 from uniter_data.stores.journal import Journal
 from uniter_data.stores.region_format import RegionFormat
-from uniter_data.stores.row_block import RowBlock
 from uniter_data.stores.shards import ShardWriter, write_rows
 
 __all__ = ["RegionWriter"]
@@ -94,8 +93,8 @@ class RegionWriter:
         except ValueError:
             self._journal.close()
             raise
-        self._waiting: list[list[Any]] = []  # images whose rows are in the block
-        self._block = RowBlock(self.format.arrays, nbytes=BLOCK_BYTES)
+        self._waiting: list[list[Any]] = []  # images whose rows are written, but not counted in the journal yet
+        self._waiting_bytes = 0
 
     def append(
         self,
@@ -184,21 +183,29 @@ class RegionWriter:
             raise ValueError(f"image {image_id!r} was appended before: image ids must be unique")
         if not image_id:
             raise ValueError("image_id: expected a name, got an empty string")
-        self._block.append(rows)
-        self._waiting.append([image_id, len(rows["boxes"]), int(size[0]), int(size[1])])
-        self.done.add(image_id)
-        if len(self._waiting) >= BLOCK_IMAGES or self._block.nbytes >= BLOCK_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits in memory; from then on a killed process goes on behind it."""
-        images, rows = self._waiting, self._block.take()
-        self._waiting = []
-        if not images:
-            return
+        count = len(rows["boxes"])
+        for name, writer in self._writers.items():
+            wanted = (count, *writer.layout.row_shape)
+            if name not in rows or rows[name].shape != wanted:
+                got = rows[name].shape if name in rows else "nothing"
+                raise ValueError(f"image {image_id!r}: {name}: expected rows of shape {wanted}, got {got}")
         with self._journal.writing():
             for name, writer in self._writers.items():
                 writer.append(rows[name])
+        self.done.add(image_id)
+        self._waiting.append([image_id, count, int(size[0]), int(size[1])])
+        self._waiting_bytes += sum(rows[name].nbytes for name in self._writers)
+        if len(self._waiting) >= BLOCK_IMAGES or self._waiting_bytes >= BLOCK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what was appended as written: from then on a killed process goes on behind it."""
+        images, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if not images:
+            return
+        with self._journal.writing():
+            for writer in self._writers.values():
+                writer.keep_tail()
             self._journal.append(images)
         self._images += images
 

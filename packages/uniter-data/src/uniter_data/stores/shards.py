@@ -41,7 +41,7 @@ class ShardWriter:
         self._take_up()
 
     def append(self, block: NDArray[Any]) -> None:
-        """Append rows (n, *row_shape)."""
+        """Append rows (n, *row_shape). Those of the unfinished chunk are in memory alone until `keep_tail`."""
         data = np.ascontiguousarray(block, dtype=self.layout.dtype)
         if data.shape[1:] != self.layout.row_shape:
             raise ValueError(f"{self.folder}: expected rows of shape {self.layout.row_shape}, got {data.shape[1:]}")
@@ -51,7 +51,16 @@ class ShardWriter:
             piece = data[start : start + self.layout.chunk_rows - filled]
             start += len(piece)
             self._fill(filled, piece)
-        self._keep_tail()
+
+    def keep_tail(self) -> None:
+        """Write the rows of the unfinished chunk down; a stop meanwhile leaves those that were written before."""
+        filled = self.rows % self.layout.chunk_rows
+        if not filled:
+            self._tail.unlink(missing_ok=True)
+            return
+        with _open(self._new_tail, "wb") as file:
+            _write_all(file, self._chunk[:filled].reshape(-1).view(np.uint8).data)
+        self._new_tail.replace(self._tail)
 
     def finish(self) -> None:
         """Fill the last chunk up with zeros and close its shard with an index."""
@@ -95,16 +104,6 @@ class ShardWriter:
             self._file = _open(self.folder / self.layout.key((self.rows - 1) // self.layout.shard_rows), "ab")
         _write_all(self._file, data)
 
-    def _keep_tail(self) -> None:
-        """Write the rows of the unfinished chunk down; a stop meanwhile leaves those that were written before."""
-        filled = self.rows % self.layout.chunk_rows
-        if not filled:
-            self._tail.unlink(missing_ok=True)
-            return
-        with _open(self._new_tail, "wb") as file:
-            _write_all(file, self._chunk[:filled].reshape(-1).view(np.uint8).data)
-        self._new_tail.replace(self._tail)
-
     def _take_up(self) -> None:
         """Remove what lies behind the rows that count, and read those of the unfinished chunk."""
         layout = self.layout
@@ -125,7 +124,7 @@ class ShardWriter:
                 f"{last} is shorter than the journal beside it says: remove the partial store and begin anew"
             )
         if filled:
-            self._keep_tail()
+            self.keep_tail()
         if end:
             with last.open("r+b") as file:
                 file.truncate(end)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from uniter_data.importers.regions.boxes import unit_boxes
 from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
-from uniter_data.importers.regions.tsv import TsvFiles, decode_column
+from uniter_data.importers.regions.tsv import TsvFiles, decode_column, split_columns
 
 __all__ = ["GENOME_CLASSES", "detected_regions", "import_butd"]
 
@@ -107,11 +107,12 @@ class _Lines:
     def records(self) -> Iterator[RawRecord]:
         return self._files.records()
 
-    def decode(self, data: list[bytes]) -> ImageRegions:
-        names = COLUMNS.get(len(data))
+    def decode(self, data: bytes) -> ImageRegions:
+        values = split_columns(data)
+        names = COLUMNS.get(len(values))
         if names is None:
-            raise ValueError(f"expected {', '.join(map(str, COLUMNS))} columns, got {len(data)}")
-        columns = dict(zip(names, data, strict=True))
+            raise ValueError(f"expected {', '.join(map(str, COLUMNS))} columns, got {len(values)}")
+        columns = dict(zip(names, values, strict=True))
         width, height, count = (_whole(name, columns[name]) for name in ("img_w", "img_h", "num_boxes"))
         return detected_regions(
             _rows(columns, "features", count),

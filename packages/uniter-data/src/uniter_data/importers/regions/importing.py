@@ -95,7 +95,7 @@ def import_regions(source: RegionSource, out: str | Path, options: RegionImport)
         ValueError: the store exists, a record is damaged (and `skip_damaged` off), none is sound, or the source as a
             whole is damaged; the message names file and record. What was written stays, for another try.
     """
-    records = source.records()
+    records = _telling(source, options.progress)
     head, first = _find_sound(source, records, options)
     skipped: list[SkippedPicture] = []
     with _open_writer(source, first, out, options) as writer:
@@ -109,8 +109,6 @@ def import_regions(source: RegionSource, out: str | Path, options: RegionImport)
                 skipped.append(_skip(record, error, options))
             else:
                 writer.append_rows(record.image, rows, size=size)
-            if (len(writer.done) + len(skipped)) % REPORT_EVERY == 0:
-                options.progress(f"importing {source.name}", *source.progress())
         # before the store is: whoever sees it can see what it lacks
         write_skipped(Path(out), skipped)
         writer.publish({"source": source.provenance()})
@@ -126,6 +124,14 @@ def import_regions(source: RegionSource, out: str | Path, options: RegionImport)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _telling(source: RegionSource, progress: Progress) -> Iterator[RawRecord]:
+    """All records; says now and then how many that are."""
+    for number, record in enumerate(source.records(), start=1):
+        if number % REPORT_EVERY == 0:
+            progress(f"importing {source.name}", *source.progress())
+        yield record
 
 
 def _find_sound(

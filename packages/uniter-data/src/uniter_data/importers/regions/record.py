@@ -67,6 +67,10 @@ class ImageRegions:
                 raise ValueError(
                     f"{name}: expected {axes} axes of floats, {count} rows, got {array.dtype} of shape {array.shape}"
                 )
+        if self.classes is not None and (self.classes.dtype.kind not in "iu" or self.classes.shape != (count,)):
+            raise ValueError(
+                f"classes: expected {count} whole numbers, got {self.classes.dtype} of shape {self.classes.shape}"
+            )
         if self.confidence is not None:
             _expect_between("confidence", self.confidence, -BEYOND, 1 + BEYOND)
         if self.labels is not None:

@@ -15,7 +15,7 @@ try:  # some thirty times as fast
 except ImportError:
     from base64 import b64decode
 
-__all__ = ["TsvFiles", "decode_column"]
+__all__ = ["TsvFiles", "decode_column", "split_columns"]
 
 LONGEST = 1 << 26  # bytes of a line: what is longer has lost its line feeds
 BUFFER = 1 << 20
@@ -42,7 +42,7 @@ class TsvFiles:
         self._total = sum(path.stat().st_size for path in self.paths)
 
     def records(self) -> Iterator[RawRecord]:
-        """Each line as a record whose image is its first column; empty lines are passed over.
+        """Each line as a record: its image is the first column, its data the line; empty lines are passed over.
 
         Raises:
             ValueError: a line is too long to be one, or the index beside a file (`.lineidx`) has its lines elsewhere.
@@ -71,6 +71,11 @@ class TsvFiles:
     def provenance(self) -> list[dict[str, Any]]:
         """Name, bytes and digest of each file."""
         return [{"name": path.name, **digest.result()} for path, digest in zip(self.paths, self._digests, strict=True)]
+
+
+def split_columns(line: bytes) -> list[bytes]:
+    """The columns of a line."""
+    return line.rstrip(b"\r\n").split(b"\t")
 
 
 def decode_column(name: str, text: bytes | str, dtype: DTypeLike) -> NDArray[Any]:
@@ -102,7 +107,7 @@ def _record(where: str, line: bytes) -> RawRecord:
     except ValueError:
         return RawRecord(image="", where=where, problem="expected columns behind tabs, the first a name in UTF-8")
     problem = "" if image else "expected a name in the first column, got none"
-    return RawRecord(image=image, where=f"{where} ({image})", data=line.rstrip(b"\r\n").split(b"\t"), problem=problem)
+    return RawRecord(image=image, where=f"{where} ({image})", data=line, problem=problem)
 
 
 def _read_places(file: Path) -> list[int] | None:

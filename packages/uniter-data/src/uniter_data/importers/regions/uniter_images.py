@@ -75,8 +75,8 @@ def released_regions(arrays: dict[str, NDArray[Any]], count: Callable[[NDArray[A
     if confidence.ndim == 2 and confidence.shape[1] == 1:
         confidence = confidence[:, 0]
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"expected arrays of the same length, got {lengths}")
+    if len(set(lengths.values())) > 1 or not lengths["conf"]:
+        raise ValueError(f"expected arrays of the same length, one row at least, got {lengths}")
     kept = count(confidence)
     labels = arrays.get("soft_labels")
     return ImageRegions(

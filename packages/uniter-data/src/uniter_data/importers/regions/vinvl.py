@@ -23,7 +23,7 @@ from uniter_data.annotations.fields import Fields
 from uniter_data.importers.regions.boxes import unit_boxes
 from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
-from uniter_data.importers.regions.tsv import TsvFiles, decode_column
+from uniter_data.importers.regions.tsv import TsvFiles, decode_column, split_columns
 
 __all__ = ["import_vinvl"]
 
@@ -96,15 +96,15 @@ class _Lines:
         if next(predictions, None) is not None:
             raise ValueError(f"{self._features.paths[0]} ends before {self._predictions.paths[0]}: copy it again")
 
-    def decode(self, data: tuple[list[bytes], list[bytes] | None]) -> ImageRegions:
-        line, predicted = data
+    def decode(self, data: tuple[bytes, bytes | None]) -> ImageRegions:
+        line = split_columns(data[0])
         value = _parse(line[1]) if len(line) == 2 else None
         if isinstance(value, dict) and "objects" in value:
             found = _Found(value)
             features = np.stack([decode_column("feature", item.text("feature"), "<f4") for item in found.objects])
         else:
             features = _matrix(line, value)
-            found = _Found([] if predicted is None else _parse(predicted[-1]))
+            found = _Found([] if data[1] is None else _parse(split_columns(data[1])[-1]))
         return self._regions(features, found, found.size or self._sizes.get(line[0].decode().strip()))
 
     def provenance(self) -> list[dict[str, Any]]:
@@ -203,7 +203,7 @@ def _read_sizes(file: Path) -> dict[str, Size]:
         try:
             if line.problem:
                 raise ValueError(line.problem)
-            (entry,) = _parse(line.data[-1])
+            (entry,) = _parse(split_columns(line.data)[-1])
             picture = Fields(entry, "the picture")
             sizes[line.image] = picture.integer("width", least=1), picture.integer("height", least=1)
         except (ValueError, TypeError) as error:
