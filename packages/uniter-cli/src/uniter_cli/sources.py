@@ -162,11 +162,13 @@ def _open_split(sources: Sources, name: str, role: str, directory: str, split: s
     pairs = ExamplePairs.open(directory, split)
     unlabelled = len(pairs.dataset) - len(pairs)
     if unlabelled:
-        sources.notes.append(f"{name} ({split}): {unlabelled:,} of {len(pairs.dataset):,} examples have no label")
+        sources.notes.append(
+            f"{name} ({split}): {unlabelled:,} of {len(pairs.dataset):,} examples have no label and are left out"
+        )
     if len(pairs):
         getattr(sources, role)[name] = pairs
     elif role == "train":
-        raise UsageError(f"{directory}: no example of {split} has its labels, which the text is made of")
+        raise UsageError(f"{directory}: no example of {split} has a label, and pre-training shows the true choices")
 
 
 def _weight(text: str, argument: str) -> float:

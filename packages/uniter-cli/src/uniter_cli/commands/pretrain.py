@@ -37,7 +37,7 @@ def pretrain(  # noqa: PLR0913 - a parameter an option
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     units: Annotated[int | None, typer.Option("--units", help="Real units (words + regions) of a step.")] = None,
     precision: Annotated[str | None, typer.Option("--precision", help="fp32, bf16 or fp16.")] = None,
-    init: Annotated[str | None, typer.Option("--init", help="Start from this model folder or hub id.")] = None,
+    init: Annotated[str | None, typer.Option("--init", help="Start from this run, model folder or hub id.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/RECIPE-DATE.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with the run in this directory.")] = None,
     allow_leaks: Annotated[
@@ -104,6 +104,7 @@ def resolve(
 
     from uniter_cli.overrides import chosen_settings
     from uniter_cli.recipe_files import load_recipe, override
+    from uniter_cli.run_directory import model_folder
     from uniter_cli.sources import parse_data_arguments
 
     recipe = load_recipe(name)
@@ -119,6 +120,8 @@ def resolve(
         recipe = replace(
             recipe, data=chosen_data, stages=recipe.stages if same else (), bars=recipe.bars if same else {}
         )
+    if recipe.model.init:
+        recipe = replace(recipe, model=replace(recipe.model, init=model_folder(recipe.model.init)))
     if not recipe.tasks or not recipe.data:
         raise UsageError(f"recipe {recipe.name} names no {'data' if recipe.tasks else 'tasks'}: give --data or --tasks")
     return recipe
