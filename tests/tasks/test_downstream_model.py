@@ -12,6 +12,7 @@ from uniter_core import Example, UniterConfig, Vocabulary
 from uniter_core.checkpoints import CheckpointError, export_official, load_folder, write_folder
 from uniter_tasks import PretrainingModel
 from uniter_tasks.downstream import TASKS, DownstreamModel, TaskSettings
+from uniter_tasks.settings import ObjectiveSettings
 
 Draw = Callable[..., list[Example]]
 Make = Callable[..., DownstreamModel]
@@ -121,6 +122,31 @@ def test_positions_are_widened_when_texts_need_them(
     assert enough.config.max_positions == have
 
 
+def test_pieces_behind_the_vocabulary_widen_the_word_table(
+    pretrained: Path, told: TaskSettings, settings: ObjectiveSettings, vocabulary: Vocabulary
+) -> None:
+    """As the released databases of VCR have them; random words are drawn from none, by which they are told."""
+    tensors, have = load_folder(pretrained).tensors, vocabulary.size
+    more = replace(vocabulary, size=have + 7, digest="of more words")
+    assert more.random_range[1] == have
+    tuned = DownstreamModel.from_encoder(pretrained, "vcr", replace(told, vocabulary=more), seed=3)
+    stage = PretrainingModel.from_pretrained(
+        pretrained, replace(settings, vocabulary=more), type_sources=(0, 1, 0, 0), max_positions=200, seed=3
+    )
+    for model in (tuned, stage):
+        assert f"word table widened from {have} to {have + 7} rows (new ones drawn, to be learned)" in model.notes
+        assert torch.equal(model.encoder.word_table[:have], tensors["encoder.text_embedding.words.weight"])
+        assert torch.equal(model.encoder.word_table, tuned.encoder.word_table)
+        assert model.config.vocab_size == have + 7
+    assert (stage.config.num_types, stage.config.max_positions, stage.vocabulary) == (4, 200, more)
+    bias = stage.state_dict()["heads.mlm.bias"]
+    assert torch.equal(bias[:have], tensors["heads.mlm.bias"])
+    assert not bias[have:].any()
+    other = replace(more, cls_id=vocabulary.sep_id, sep_id=vocabulary.cls_id)
+    with pytest.raises(ValueError, match=f"vocabulary of {have} entries, the task's data have {have + 7}"):
+        DownstreamModel.from_encoder(pretrained, "vcr", replace(told, vocabulary=other))
+
+
 def test_a_wider_table_stays_as_it_is(pretrained: Path, told: TaskSettings, tmp_path: Path) -> None:
     """NLVR2 after VCR: row 2 means something else by then, but nothing is lost."""
     vcr = DownstreamModel.from_encoder(pretrained, "vcr", told)
@@ -161,7 +187,8 @@ def test_an_encoder_that_does_not_load_fully_is_refused(pretrained: Path, told: 
 
 
 def test_other_vocabularies_are_refused(pretrained: Path, told: TaskSettings, model: PretrainingModel) -> None:
-    larger = replace(told, vocabulary=replace(told.vocabulary, size=41))
+    words = replace(told.vocabulary, size=41, random_range=(told.vocabulary.random_range[0], 41))
+    larger = replace(told, vocabulary=words)
     with pytest.raises(ValueError, match=r"vocabulary of 40 entries, the task's data have 41: import the data again"):
         DownstreamModel.from_encoder(pretrained, "vqa", larger)
     model.save_pretrained(pretrained, vocabulary=replace(told.vocabulary, digest="one"))

@@ -14,7 +14,7 @@ from uniter_tasks.heads import build_heads
 from uniter_tasks.loss import Loss
 from uniter_tasks.objectives import objective
 from uniter_tasks.settings import ObjectiveSettings
-from uniter_tasks.widening import widen
+from uniter_tasks.widening import entries_needed, widen
 
 __all__ = ["PretrainingModel"]
 
@@ -73,27 +73,34 @@ class PretrainingModel(nn.Module):
         max_positions: int = 1,
         seed: int = 0,
     ) -> Self:
-        """The model of a folder or of a hub id.
+        """The model of a folder or of a hub id, with as many types, positions and words as are needed.
 
         Args:
             source: the folder or id.
-            settings: of the objectives.
+            settings: of the objectives; the word table grows by the pieces that their vocabulary adds to the model's.
             attention: backend of the encoder.
             type_sources: for every row of the type table that is needed, the row that a new one is a copy of; a table
                 that has as many rows stays as it is.
             max_positions: positions that are needed at least.
-            seed: of new positions.
+            seed: of new positions and words.
 
         Raises:
             ValueError: a tensor is missing, unexpected or of another shape; the message lists them.
         """
         folder = load_folder(source)
+        entries = entries_needed(folder, settings.vocabulary)
         tensors, config, notes = widen(
-            folder.tensors, folder.config, type_sources=type_sources, max_positions=max_positions, seed=seed
+            folder.tensors,
+            folder.config,
+            type_sources=type_sources,
+            max_positions=max_positions,
+            vocab_size=entries,
+            seed=seed,
         )
         model = cls(config, settings, attention=attention)
         load_tensors(model, tensors, origin=str(source))
-        model.vocabulary = folder.vocabulary
+        if entries == folder.config.vocab_size:
+            model.vocabulary = folder.vocabulary
         model.notes = notes
         return model
 

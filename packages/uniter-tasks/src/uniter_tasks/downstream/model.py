@@ -15,7 +15,7 @@ from uniter_tasks.downstream.settings import TaskSettings
 from uniter_tasks.downstream.tasks import task as task_called
 from uniter_tasks.inference import evaluating
 from uniter_tasks.loss import Loss
-from uniter_tasks.widening import widen
+from uniter_tasks.widening import entries_needed, widen
 
 __all__ = ["DownstreamModel"]
 
@@ -128,13 +128,16 @@ class DownstreamModel(nn.Module):
             ValueError: the checkpoint's encoder does not load fully, or it was made with another vocabulary.
         """
         folder = load_folder(source)
-        _check_vocabulary(folder, settings.vocabulary, origin=str(source))
+        entries = entries_needed(folder, settings.vocabulary)
+        if entries == folder.config.vocab_size:
+            _check_vocabulary(folder, settings.vocabulary, origin=str(source))
         chosen = task_called(task)
         tensors, config, notes = widen(
             {name: tensor for name, tensor in folder.tensors.items() if name.startswith("encoder.")},
             folder.config,
             type_sources=chosen.type_sources,
             max_positions=max_positions,
+            vocab_size=entries,
             seed=seed,
         )
         config = UniterConfig.from_dict(config.to_dict() | dict(overrides or {}))
