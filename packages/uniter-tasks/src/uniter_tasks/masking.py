@@ -68,7 +68,12 @@ def corrupt(samples: Sequence[Sample], settings: ObjectiveSettings, *, words: bo
         region_rows = masked.nonzero().squeeze(1)
         packed = replace(packed, region_masked=masked)
     features = all_features[region_rows]
-    all_features[region_rows] = 0.0  # in place: `pack` made this copy, megabytes that need not be copied again
+    if len(region_rows):
+        # `pack` copies only regions that do not lie together in memory already; those that do are the samples' own
+        if all_features.data_ptr() == samples[0].region_features.data_ptr():
+            all_features = all_features.clone()
+            packed = replace(packed, region_features=all_features)
+        all_features[region_rows] = 0.0
     return Corruption(
         packed=packed,
         words=word_rows,
