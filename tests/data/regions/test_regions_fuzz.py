@@ -74,10 +74,12 @@ def read_through(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ca
             writers.append(importing._open_writer(source, first, tmp_path / "out.zarr", options))
         found: Read = {}
         for record in [*head, *records]:
-            rows, size = importing._pack(source, writers[0], record)
+            read = importing._read(source, writers[0], record, done=False)
+            if read.problem or read.rows is None:
+                raise read.problem or AssertionError
             if record.image in found:
                 raise ValueError(f"{record.where}: twice, which the loop of an import refuses")
-            found[record.image] = rows | {"size": np.array(size)}
+            found[record.image] = read.rows | {"size": np.array(read.size)}
         return found
 
     def read(form: Format, source: Path) -> Read:

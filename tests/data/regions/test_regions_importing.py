@@ -15,7 +15,7 @@ import pytest
 
 from uniter_data import RegionStore, verify
 from uniter_data.extract.skipped import read_skipped
-from uniter_data.importers.regions import RegionImport, digest, import_butd, import_npz, import_uniter_images, importing
+from uniter_data.importers.regions import RegionImport, import_butd, import_npz, import_uniter_images, importing
 from uniter_data.stores import region_writer
 
 
@@ -120,19 +120,29 @@ def test_nothing_sound(tmp_path: Path) -> None:
         import_butd([tmp_path / "a.tsv"], tmp_path / "out.zarr", options=RegionImport(skip_damaged=True))
 
 
+def digest_of(records: dict[str, bytes]) -> str:
+    lines = (f"{name}\n{len(data)} {google_crc32c.value(data):08x}\n" for name, data in records.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def test_digests_of_the_sources(formats, tmp_path: Path) -> None:
-    tsv = formats.write_lxmert(tmp_path / "a.tsv")
-    import_butd([tsv], tmp_path / "tsv.zarr")
-    raw = tsv.read_bytes()
-    assert RegionStore(tmp_path / "tsv.zarr").attributes["attributes"]["source"] == [
-        {"name": "a.tsv", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-    ]
+    files = [formats.write_lxmert(tmp_path / "a.tsv", 4), tmp_path / "b.tsv"]
+    files[1].write_text("x" + formats.lxmert_line(7))
+    import_butd(files, tmp_path / "tsv.zarr")
+    sources = RegionStore(tmp_path / "tsv.zarr").attributes["attributes"]["source"]
+    for file, source in zip(files, sources, strict=True):
+        lines = file.read_bytes().splitlines(keepends=True)
+        assert source == {
+            "name": file.name,
+            "records": len(lines),
+            "bytes": file.stat().st_size,
+            "sha256": digest_of({line.partition(b"\t")[0].decode(): line for line in lines}),
+            "of": "name, lengths and CRC-32C of each record",
+        }
     folder = formats.write_npz(tmp_path / "npz")
     import_npz(folder, tmp_path / "npz.zarr")
-    files = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
-    lines = "".join(f"{name}\n{len(data)} {google_crc32c.value(data):08x}\n" for name, data in files)
     (source,) = RegionStore(tmp_path / "npz.zarr").attributes["attributes"]["source"]
-    assert source["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert source["sha256"] == digest_of({path.stem: path.read_bytes() for path in sorted(folder.iterdir())})
 
 
 def test_formats_of_stores(formats, tmp_path: Path) -> None:
@@ -149,7 +159,6 @@ def test_formats_of_stores(formats, tmp_path: Path) -> None:
 
 def test_memory_stays_flat(formats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(region_writer, "BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr(digest, "AHEAD", 2)
     columns = formats.lxmert_line(0).rstrip("\n").split("\t")
     columns[-1] = formats.b64(np.ones((2, 1 << 15)))
     with (tmp_path / "a.tsv").open("w") as file:

@@ -21,8 +21,8 @@ from uniter_data.stores.shards import ShardWriter, write_rows
 
 __all__ = ["RegionWriter"]
 
-BLOCK_IMAGES = 256
-BLOCK_BYTES = 1 << 25
+BLOCK_IMAGES = 256  # or so many bytes are written between two notes in the journal
+BLOCK_BYTES = 1 << 27
 UNIT_SQUARE = 0.01  # how far beyond the unit square a box may reach: detectors round
 
 

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniter_data.importers.regions.boxes import unit_boxes
-from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.importing import import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
+from uniter_data.importers.regions.report import RegionImport, RegionReport
 from uniter_data.importers.regions.tsv import TsvFiles, decode_column, split_columns
 
 __all__ = ["GENOME_CLASSES", "detected_regions", "import_butd"]
@@ -102,13 +103,15 @@ class _Lines:
         self.name = self._files.paths[0].name
         self.num_classes = num_classes
         self.progress = self._files.progress
-        self.provenance = self._files.provenance
 
     def records(self) -> Iterator[RawRecord]:
         return self._files.records()
 
-    def decode(self, data: bytes) -> ImageRegions:
-        values = split_columns(data)
+    def load(self, data: bytes) -> tuple[Sequence[bytes], bytes]:
+        return (data,), data
+
+    def decode(self, value: bytes) -> ImageRegions:
+        values = split_columns(value)
         names = COLUMNS.get(len(values))
         if names is None:
             raise ValueError(f"expected {', '.join(map(str, COLUMNS))} columns, got {len(values)}")

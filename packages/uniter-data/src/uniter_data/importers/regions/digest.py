@@ -1,73 +1,47 @@
-"""Digests of what an importer reads, computed as it passes, so that nothing is read twice for them."""
+"""Digests of what an importer reads, of checksums that are computed as it passes: nothing is read twice for them."""
 
 import hashlib
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from typing import Any
 
 import google_crc32c
 
-__all__ = ["FileDigest", "RecordDigest"]
-
-BLOCK = 1 << 20  # bytes handed over at once
-AHEAD = 16  # blocks that may wait: reading does not outrun hashing by more memory than this
+__all__ = ["RecordDigest", "checksum"]
 
 
-class FileDigest:
-    """SHA-256 of a file's bytes in their order, computed beside the reading."""
+def checksum(parts: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Length and CRC-32C of each part of a record.
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._hash = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
-        self._parts: list[bytes] = []
-        self._gathered = 0
-        self._waiting: deque[Future[None]] = deque()
-
-    def update(self, data: bytes) -> None:
-        """More bytes."""
-        self.size += len(data)
-        self._gathered += len(data)
-        self._parts.append(data)
-        if self._gathered >= BLOCK:
-            self._hand_over()
-
-    def result(self) -> dict[str, Any]:
-        """How many bytes passed, and their digest; nothing can be added after."""
-        self._hand_over()
-        self._thread.shutdown(wait=True)
-        return {"bytes": self.size, "sha256": self._hash.hexdigest()}
-
-    def _hand_over(self) -> None:
-        parts, self._parts, self._gathered = self._parts, [], 0
-        self._waiting.append(self._thread.submit(self._absorb, parts))
-        if len(self._waiting) > AHEAD:
-            self._waiting.popleft().result()
-
-    def _absorb(self, parts: list[bytes]) -> None:
-        for part in parts:
-            self._hash.update(part)
+    >>> checksum([b"ab"])
+    [(2, 3802278198)]
+    """
+    return [(len(part), google_crc32c.value(part)) for part in parts]
 
 
 class RecordDigest:
-    """SHA-256 of records' names, lengths and CRC-32C, in their order.
+    """SHA-256 of the names and checksums of records in their order.
 
-    For files whose own SHA-256 would cost a second reading: their records do not lie in the order in which they come.
+    A cryptographic digest of everything would take longer than the import.
     """
 
     def __init__(self) -> None:
-        self._size = 0
+        self._records = self._bytes = 0
         self._hash = hashlib.sha256()
 
-    def update(self, name: str, data: bytes) -> None:
+    def update(self, name: str, sums: Iterable[tuple[int, int]]) -> None:
         """One more record."""
-        self._size += len(data)
-        self._hash.update(f"{name}\n{len(data)} {google_crc32c.value(data):08x}\n".encode())
+        self._records += 1
+        self._hash.update(name.encode())
+        for length, crc in sums:
+            self._bytes += length
+            self._hash.update(f"\n{length} {crc:08x}".encode())
+        self._hash.update(b"\n")
 
     def result(self) -> dict[str, Any]:
-        """How many bytes the records have, and their digest."""
+        """How many records and bytes there were, and their digest."""
         return {
-            "bytes": self._size,
+            "records": self._records,
+            "bytes": self._bytes,
             "sha256": self._hash.hexdigest(),
-            "of": "name, length and CRC-32C of each record",
+            "of": "name, lengths and CRC-32C of each record",
         }

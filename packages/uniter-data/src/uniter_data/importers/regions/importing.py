@@ -1,11 +1,12 @@
-"""Importing region features: records are read in order, decoded by several threads, and written in the same order."""
+"""Importing region features: records are read and decoded by several threads, and written in their order."""
 
 # R regions of an image, D feature width, C classes
 
 import os
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -14,73 +15,32 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from uniter_data.extract.skipped import SkippedPicture, skipped_file, write_skipped
+from uniter_data.extract.skipped import SkippedPicture, write_skipped
 from uniter_data.importers.regions.class_names import name_classes
+from uniter_data.importers.regions.digest import RecordDigest, checksum
 from uniter_data.importers.regions.record import ImageRegions, RawRecord, RegionSource
+from uniter_data.importers.regions.report import Progress, RegionImport, RegionReport
 from uniter_data.stores.region_store import RegionStore
 from uniter_data.stores.region_writer import RegionWriter
 
-__all__ = ["RegionImport", "RegionReport", "import_regions"]
+__all__ = ["import_regions"]
 
-Progress = Callable[[str, int, int], None]
-Packed = tuple[dict[str, NDArray[Any]], tuple[int, int]]  # rows as the store keeps them, size of the picture
+Rows = dict[str, NDArray[Any]]  # as the store keeps them, by array
 
 AHEAD = 4  # records a thread has before it
 MOST_THREADS = 8
-NAMED = 5  # skipped records that the report names
 REPORT_EVERY = 16  # records
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegionImport:
-    """How region features are imported.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What became of a record: its checksums, and its rows and the picture's size, or what is wrong; neither where it
+    was written before."""
 
-    Attributes:
-        skip_damaged: leave damaged records out, and list them; otherwise the first ends the import.
-        class_names: of the soft labels, the background first; empty = `class_0`, …
-        layout: see `RegionWriter`, as the following two.
-        precision: of the features.
-        top_labels: classes of a soft label that are kept; 0 = all.
-        threads: that decode; 0 = one a processor, eight at most.
-        progress: called with what is done, how much of it, and of how much.
-    """
-
-    skip_damaged: bool = False
-    class_names: tuple[str, ...] = ()
-    layout: str = "mapped"
-    precision: str = "float16"
-    top_labels: int = 0
-    threads: int = 0
-    progress: Progress = lambda what, done, total: None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegionReport:
-    """What an import did.
-
-    Attributes:
-        path: of the store.
-        images: in it.
-        regions: in it.
-        region_dim: D.
-        labels: what is known of the regions' classes, for people.
-        skipped: damaged records that are not in it.
-    """
-
-    path: Path
-    images: int
-    regions: int
-    region_dim: int
-    labels: str
-    skipped: tuple[SkippedPicture, ...]
-
-    def __str__(self) -> str:
-        rows = [f"{self.path}: {self.images:,} images, {self.regions:,} regions {self.region_dim} wide, {self.labels}"]
-        if self.skipped:
-            rows.append(f"  {len(self.skipped):,} damaged records skipped, listed in {skipped_file(self.path)}:")
-            rows += [f"    {record.reason}" for record in self.skipped[:NAMED]]
-            rows += ["    …"] if len(self.skipped) > NAMED else []
-        return "\n".join(rows)
+    sums: list[tuple[int, int]]
+    rows: Rows | None = None
+    size: tuple[int, int] = (0, 0)
+    problem: ValueError | None = None
 
 
 def import_regions(source: RegionSource, out: str | Path, options: RegionImport) -> RegionReport:
@@ -98,20 +58,22 @@ def import_regions(source: RegionSource, out: str | Path, options: RegionImport)
     records = _telling(source, options.progress)
     head, first = _find_sound(source, records, options)
     skipped: list[SkippedPicture] = []
+    digests: defaultdict[str, RecordDigest] = defaultdict(RecordDigest)
     with _open_writer(source, first, out, options) as writer:
         written = set(writer.done)
-        for record, packing in _ahead(chain(head, records), partial(_pack, source, writer), written, options.threads):
-            try:
-                rows, size = packing.result()
-                if record.image in writer.done:
-                    raise ValueError(f"{record.where}: expected an image of its own, {record.image!r} came before")
-            except ValueError as error:
-                skipped.append(_skip(record, error, options))
-            else:
-                writer.append_rows(record.image, rows, size=size)
+        for record, reading in _ahead(chain(head, records), partial(_read, source, writer), written, options.threads):
+            read = reading.result()
+            digests[record.file].update(record.image, read.sums)
+            problem = read.problem
+            if read.rows is not None and record.image in writer.done:
+                problem = ValueError(f"{record.where}: expected an image of its own, {record.image!r} came before")
+            if problem is not None:
+                skipped.append(_skip(record, problem, options))
+            elif read.rows is not None:
+                writer.append_rows(record.image, read.rows, size=read.size)
         # before the store is: whoever sees it can see what it lacks
         write_skipped(Path(out), skipped)
-        writer.publish({"source": source.provenance()})
+        writer.publish({"source": [{"name": name, **digest.result()} for name, digest in digests.items()]})
     store = RegionStore(out)
     return RegionReport(
         path=Path(out),
@@ -142,7 +104,8 @@ def _find_sound(
     for record in records:
         head.append(record)
         try:
-            return head, _decode(source, record)
+            with _naming(record):
+                return head, source.decode(source.load(record.data)[1])
         except ValueError as error:
             _skip(record, error, options)
     raise ValueError(f"{source.name}: expected a record that can be decoded, got none of {len(head)}")
@@ -164,18 +127,17 @@ def _open_writer(source: RegionSource, first: ImageRegions, out: str | Path, opt
 
 
 def _ahead(
-    records: Iterable[RawRecord], pack: Callable[[RawRecord], Packed], written: set[str], threads: int
-) -> Iterator[tuple[RawRecord, Future[Packed]]]:
-    """Each record that is not written yet, with its packing, which other threads have begun."""
+    records: Iterable[RawRecord], read: Callable[[RawRecord, bool], _Read], written: set[str], threads: int
+) -> Iterator[tuple[RawRecord, Future[_Read]]]:
+    """Each record with its reading, which other threads have begun."""
     count = threads or min(MOST_THREADS, os.cpu_count() or 1)
-    waiting: deque[tuple[RawRecord, Future[Packed]]] = deque()
-    with ThreadPoolExecutor(count, thread_name_prefix="decode") as pool:
+    waiting: deque[tuple[RawRecord, Future[_Read]]] = deque()
+    with ThreadPoolExecutor(count, thread_name_prefix="read") as pool:
         try:
             for record in records:
-                if record.image in written:
-                    written.remove(record.image)  # a second of its name is none that was written
-                    continue
-                waiting.append((record, pool.submit(pack, record)))
+                done = record.image in written
+                written.discard(record.image)  # a second of its name is none that was written
+                waiting.append((record, pool.submit(read, record, done)))
                 if len(waiting) > AHEAD * count:
                     yield waiting.popleft()
             while waiting:
@@ -184,27 +146,36 @@ def _ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _pack(source: RegionSource, writer: RegionWriter, record: RawRecord) -> Packed:
-    regions = _decode(source, record)
+def _read(source: RegionSource, writer: RegionWriter, record: RawRecord, done: bool) -> _Read:
+    """Read a record, and unless that is `done` already, decode and pack it."""
+    sums: list[tuple[int, int]] = []
     try:
-        rows = writer.pack(
-            record.image,
-            regions.features,
-            regions.boxes,
-            confidence=regions.confidence,
-            labels=regions.labels,
-            classes=regions.classes,
-        )
+        with _naming(record):
+            parts, value = source.load(record.data)
+            sums = checksum(parts)
+            if done:
+                return _Read(sums)
+            regions = source.decode(value)
+            rows = writer.pack(
+                record.image,
+                regions.features,
+                regions.boxes,
+                confidence=regions.confidence,
+                labels=regions.labels,
+                classes=regions.classes,
+            )
+            return _Read(sums, rows=rows, size=regions.size)
     except ValueError as error:
-        raise ValueError(f"{record.where}: {error}") from error
-    return rows, regions.size
+        return _Read(sums, problem=error)
 
 
-def _decode(source: RegionSource, record: RawRecord) -> ImageRegions:
+@contextmanager
+def _naming(record: RawRecord) -> Iterator[None]:
+    """Around the reading of a record: errors name it."""
     try:
         if record.problem:
             raise ValueError(record.problem)
-        return source.decode(record.data)
+        yield
     except ValueError as error:
         raise ValueError(f"{record.where}: {error}") from error
 

@@ -7,7 +7,7 @@
 
 # R regions of an image, D feature width
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from uniter_data.importers.regions.boxes import BoxRule, picture_size
 from uniter_data.importers.regions.butd import detected_regions
-from uniter_data.importers.regions.digest import RecordDigest
-from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.importing import import_regions
 from uniter_data.importers.regions.plain_npz import read_npz
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
+from uniter_data.importers.regions.report import RegionImport, RegionReport
 from uniter_data.importers.regions.uniter_images import FIELDS, released_regions
 
 __all__ = ["import_npz"]
@@ -64,22 +64,22 @@ class _Folder:
         self._files = sorted(folder.rglob("*.npz"))
         if not self._files:
             raise ValueError(f"{folder} has no .npz: correct the path")
-        self._digest = RecordDigest()
         self._done = 0
 
     def records(self) -> Iterator[RawRecord]:
         for file in self._files:
-            data, problem = b"", ""
-            try:
-                data = file.read_bytes()
-            except OSError as error:
-                problem = f"cannot be read ({error.strerror})"
-            self._digest.update(file.relative_to(self._folder).as_posix(), data)
             self._done += 1
-            yield RawRecord(image=file.stem, where=str(file), data=data, problem=problem)
+            yield RawRecord(image=file.stem, file=self.name, where=str(file), data=file)
 
-    def decode(self, data: bytes) -> ImageRegions:
-        arrays = read_npz(data, (*FIELDS, *PYTORCH))
+    def load(self, data: Path) -> tuple[Sequence[bytes], bytes]:
+        try:
+            raw = data.read_bytes()
+        except OSError as error:
+            raise ValueError(f"it cannot be read ({error.strerror})") from error
+        return (raw,), raw
+
+    def decode(self, value: bytes) -> ImageRegions:
+        arrays = read_npz(value, (*FIELDS, *PYTORCH))
         if "x" in arrays or "bbox" in arrays:
             return _pytorch_regions(arrays)
         if not arrays:
@@ -88,9 +88,6 @@ class _Folder:
 
     def progress(self) -> tuple[int, int]:
         return self._done, len(self._files)
-
-    def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": self.name, **self._digest.result()}]
 
 
 def _pytorch_regions(arrays: dict[str, NDArray[Any]]) -> ImageRegions:

@@ -2,7 +2,7 @@
 
 # R regions of an image, D feature width, C classes
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,16 +18,18 @@ BEYOND = 1e-3  # how far confidences may lie beyond 0 and 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawRecord:
-    """A record of a source, not decoded yet.
+    """A record of a source, not read or not decoded yet.
 
     Attributes:
         image: its image's id in the store.
+        file: to which it belongs, as the store will name it.
         where: file and record, for messages.
-        data: what the source's `decode` takes.
+        data: what the source's `load` takes.
         problem: why it cannot be decoded; empty where nothing is known to be wrong.
     """
 
     image: str
+    file: str
     where: str
     data: Any = None
     problem: str = ""
@@ -97,8 +99,15 @@ class RegionSource(Protocol):
             ValueError: the file is so damaged that no more of its records can be found.
         """
 
-    def decode(self, data: Any) -> ImageRegions:
-        """Decode a record; may be called from several threads.
+    def load(self, data: Any) -> tuple[Sequence[bytes], Any]:
+        """The bytes of a record, for its checksum, and what `decode` takes; called from several threads.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+
+    def decode(self, value: Any) -> ImageRegions:
+        """Decode a record; called from several threads.
 
         Raises:
             ValueError: it is damaged; the message names the field.
@@ -106,9 +115,6 @@ class RegionSource(Protocol):
 
     def progress(self) -> tuple[int, int]:
         """How much of how much was read."""
-
-    def provenance(self) -> list[dict[str, Any]]:
-        """Name, bytes and digest of each file; once all records were read."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

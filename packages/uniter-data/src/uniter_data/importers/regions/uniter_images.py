@@ -12,7 +12,7 @@ the confidences were rounded; records are cut to them already. `feat_numbb36`: t
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from uniter_data.importers.lmdb_file import NAMES, LmdbFile, open_lmdb
 from uniter_data.importers.plain_msgpack import unpack, unpack_array
 from uniter_data.importers.regions.boxes import BoxRule
-from uniter_data.importers.regions.digest import RecordDigest
-from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.importing import import_regions
 from uniter_data.importers.regions.plain_npz import read_npz
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
+from uniter_data.importers.regions.report import RegionImport, RegionReport
 
 __all__ = ["import_uniter_images", "released_regions"]
 
@@ -102,23 +102,23 @@ class _Database:
         self._database = database
         self._rule = rule
         self._fixed, self._counts = self._read_variant()
-        self._digest = RecordDigest()
         self._done = 0
 
     def records(self) -> Iterator[RawRecord]:
         listed = self._read_names()
-        for key, raw in self._read_all():
+        for key in iter(self._database.keys()):
             self._done += 1
-            if isinstance(raw, ValueError):
-                yield self._record(key, problem=str(raw))
-            else:
-                yield self._record(key, raw, "" if key in listed else f"its name is damaged: not in {NAMES}")
+            yield self._record(key, "" if key in listed else f"its name is damaged: not in {NAMES}")
             listed.discard(key)
         for key in sorted(listed):
-            yield self._record(key, problem=f"{NAMES} lists it, but there is no such record")
+            yield self._record(key, f"{NAMES} lists it, but there is no such record")
 
-    def decode(self, data: tuple[str, bytes]) -> ImageRegions:
-        key, raw = data
+    def load(self, data: str) -> tuple[Sequence[bytes], tuple[str, bytes]]:
+        raw = self._database.get(data)
+        return (raw,), (data, raw)
+
+    def decode(self, value: tuple[str, bytes]) -> ImageRegions:
+        key, raw = value
         if raw[:2] == ZIP:
             arrays = read_npz(raw, FIELDS)
         else:
@@ -129,22 +129,13 @@ class _Database:
     def progress(self) -> tuple[int, int]:
         return self._done, len(self._database)
 
-    def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": f"{self.name}/data.mdb", **self._digest.result()}]
-
-    def _read_all(self) -> Iterator[tuple[str, bytes | ValueError]]:
-        for key in iter(self._database.keys()):
-            try:
-                raw = self._database.get(key)
-            except ValueError as error:
-                yield key, error
-            else:
-                self._digest.update(key, raw)
-                yield key, raw
-
-    def _record(self, key: str, raw: bytes = b"", problem: str = "") -> RawRecord:
+    def _record(self, key: str, problem: str) -> RawRecord:
         return RawRecord(
-            image=key.removesuffix(SUFFIX), where=f"{self._database.path}: {key!r}", data=(key, raw), problem=problem
+            image=key.removesuffix(SUFFIX),
+            file=f"{self.name}/data.mdb",
+            where=f"{self._database.path}: {key!r}",
+            data=key,
+            problem=problem,
         )
 
     def _count(self, key: str, confidence: NDArray[Any]) -> int:

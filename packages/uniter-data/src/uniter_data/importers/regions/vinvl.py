@@ -13,6 +13,7 @@ id, [{"rect", "class", "conf"}, …], or the same list under `objects` beside `i
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from uniter_data.annotations.fields import Fields
 from uniter_data.importers.regions.boxes import unit_boxes
-from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.importing import import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
+from uniter_data.importers.regions.report import RegionImport, RegionReport
 from uniter_data.importers.regions.tsv import TsvFiles, decode_column, split_columns
 
 __all__ = ["import_vinvl"]
@@ -82,7 +84,7 @@ class _Lines:
     def records(self) -> Iterator[RawRecord]:
         if self._predictions is None:
             for line in self._features.records():
-                yield RawRecord(image=line.image, where=line.where, data=(line.data, None), problem=line.problem)
+                yield replace(line, data=(line.data,))
             return
         predictions = self._predictions.records()
         for line in self._features.records():
@@ -92,24 +94,23 @@ class _Lines:
             problem = line.problem or other.problem
             if line.image != other.image:
                 problem = f"expected the same image in {other.where}, got {other.image!r}"
-            yield RawRecord(image=line.image, where=line.where, data=(line.data, other.data), problem=problem)
+            yield replace(line, data=(line.data, other.data), problem=problem)
         if next(predictions, None) is not None:
             raise ValueError(f"{self._features.paths[0]} ends before {self._predictions.paths[0]}: copy it again")
 
-    def decode(self, data: tuple[bytes, bytes | None]) -> ImageRegions:
-        line = split_columns(data[0])
-        value = _parse(line[1]) if len(line) == 2 else None
-        if isinstance(value, dict) and "objects" in value:
-            found = _Found(value)
+    def load(self, data: tuple[bytes, ...]) -> tuple[Sequence[bytes], tuple[bytes, ...]]:
+        return data, data
+
+    def decode(self, value: tuple[bytes, ...]) -> ImageRegions:
+        line = split_columns(value[0])
+        parsed = _parse(line[1]) if len(line) == 2 else None
+        if isinstance(parsed, dict) and "objects" in parsed:
+            found = _Found(parsed)
             features = np.stack([decode_column("feature", item.text("feature"), "<f4") for item in found.objects])
         else:
-            features = _matrix(line, value)
-            found = _Found([] if data[1] is None else _parse(split_columns(data[1])[-1]))
+            features = _matrix(line, parsed)
+            found = _Found(_parse(split_columns(value[1])[-1]) if len(value) > 1 else [])
         return self._regions(features, found, found.size or self._sizes.get(line[0].decode().strip()))
-
-    def provenance(self) -> list[dict[str, Any]]:
-        files = (self._features, self._predictions)
-        return [description for file in files if file is not None for description in file.provenance()]
 
     def _regions(self, features: NDArray[np.float32], found: "_Found", size: Size | None) -> ImageRegions:
         placed = features.shape[1] % MULTIPLE == PLACE

@@ -6,7 +6,7 @@ A group an image, called by its id, with `features` (R, D), `boxes` (R, 4) in pi
 
 # R regions of an image, D feature width
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from uniter_data.importers.plain_msgpack import require_library
 from uniter_data.importers.regions.boxes import picture_size
 from uniter_data.importers.regions.butd import GENOME_CLASSES, detected_regions
-from uniter_data.importers.regions.digest import RecordDigest
-from uniter_data.importers.regions.importing import RegionImport, RegionReport, import_regions
+from uniter_data.importers.regions.importing import import_regions
 from uniter_data.importers.regions.record import ImageRegions, RawRecord
+from uniter_data.importers.regions.report import RegionImport, RegionReport
 
 __all__ = ["import_volta"]
 
@@ -64,7 +64,6 @@ class _File:
         self._path = path
         self._file = file
         self._library = library
-        self._digest = RecordDigest()
         self._done = 0
         try:
             self._images = [str(image) for image in file]
@@ -74,30 +73,24 @@ class _File:
 
     def records(self) -> Iterator[RawRecord]:
         for image in self._images:
-            arrays, problem = {}, ""
-            try:
-                arrays = self._read(image)
-            except ValueError as error:
-                problem = str(error)
-            for name, array in arrays.items():
-                self._digest.update(f"{image}/{name}", array.tobytes())
             self._done += 1
-            yield RawRecord(image=image, where=f"{self._path}: {image!r}", data=arrays, problem=problem)
+            yield RawRecord(image=image, file=self.name, where=f"{self._path}: {image!r}", data=image)
 
-    def decode(self, data: Arrays) -> ImageRegions:
+    def load(self, data: str) -> tuple[Sequence[bytes], Arrays]:
+        arrays = self._read(data)
+        return [array.tobytes() for array in arrays.values()], arrays
+
+    def decode(self, value: Arrays) -> ImageRegions:
         return detected_regions(
-            data["features"],
-            data["boxes"],
-            picture_size(data["img_w"], data["img_h"]),
-            objects=data.get("obj_id"),
-            confidence=data.get("obj_conf"),
+            value["features"],
+            value["boxes"],
+            picture_size(value["img_w"], value["img_h"]),
+            objects=value.get("obj_id"),
+            confidence=value.get("obj_conf"),
         )
 
     def progress(self) -> tuple[int, int]:
         return self._done, len(self._images)
-
-    def provenance(self) -> list[dict[str, Any]]:
-        return [{"name": self.name, **self._digest.result()}]
 
     def _read(self, image: str) -> Arrays:
         try:
