@@ -30,7 +30,7 @@ from timing import machine
 
 from uniter_data.importers.regions import import_butd, import_npz, import_uniter_images, import_vinvl, import_volta
 
-IMAGES = 500
+IMAGES = 1000
 CLASSES = 1601
 SIZE = (640, 480)
 BLOCK = 1 << 20

@@ -159,6 +159,7 @@ def test_formats_of_stores(formats, tmp_path: Path) -> None:
 
 def test_memory_stays_flat(formats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(region_writer, "BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(importing, "KEPT_BYTES", 0)
     columns = formats.lxmert_line(0).rstrip("\n").split("\t")
     columns[-1] = formats.b64(np.ones((2, 1 << 15)))
     with (tmp_path / "a.tsv").open("w") as file:

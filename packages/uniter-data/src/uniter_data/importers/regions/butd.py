@@ -127,20 +127,21 @@ class _Lines:
         )
 
 
-def _whole(name: str, text: bytes) -> int:
+def _whole(name: str, column: memoryview) -> int:
+    text = bytes(column)
     if not text.isdigit() or not 0 < int(text) < 1 << 20:
         raise ValueError(f"{name}: expected a whole number above 0, got {text[:20]!r}")
     return int(text)
 
 
-def _rows(columns: dict[str, bytes], name: str, count: int) -> NDArray[np.float32]:
+def _rows(columns: dict[str, memoryview], name: str, count: int) -> NDArray[np.float32]:
     array = decode_column(name, columns[name], "<f4")
     if not len(array) or len(array) % count:
         raise ValueError(f"{name}: expected {count} rows of numbers, got {len(array):,} numbers")
     return array.reshape(count, -1)
 
 
-def _values(columns: dict[str, bytes], name: str, count: int, dtype: str) -> NDArray[Any] | None:
+def _values(columns: dict[str, memoryview], name: str, count: int, dtype: str) -> NDArray[Any] | None:
     if name not in columns:
         return None
     array = decode_column(name, columns[name], dtype)

@@ -29,6 +29,7 @@ Rows = dict[str, NDArray[Any]]  # as the store keeps them, by array
 
 AHEAD = 4  # records a thread has before it
 MOST_THREADS = 8
+KEPT_BYTES = 30 << 20
 REPORT_EVERY = 16  # records
 
 
@@ -55,6 +56,9 @@ def import_regions(source: RegionSource, out: str | Path, options: RegionImport)
         ValueError: the store exists, a record is damaged (and `skip_damaged` off), none is sound, or the source as a
             whole is damaged; the message names file and record. What was written stays, for another try.
     """
+    # the C library hands large pieces of memory back to the system and asks for them again, a record at a time, which
+    # costs more than copying, until one as large as this was freed
+    bytearray(KEPT_BYTES)
     records = _telling(source, options.progress)
     head, first = _find_sound(source, records, options)
     skipped: list[SkippedPicture] = []

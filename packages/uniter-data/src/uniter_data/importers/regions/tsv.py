@@ -17,7 +17,7 @@ except ImportError:
 __all__ = ["TsvFiles", "decode_column", "split_columns"]
 
 LONGEST = 1 << 26  # bytes of a line: what is longer has lost its line feeds
-BUFFER = 1 << 20
+BUFFER = 1 << 22
 
 
 class TsvFiles:
@@ -69,12 +69,23 @@ class TsvFiles:
         return self._read, self._total
 
 
-def split_columns(line: bytes) -> list[bytes]:
-    """The columns of a line."""
-    return line.rstrip(b"\r\n").split(b"\t")
+def split_columns(line: bytes) -> list[memoryview]:
+    """The columns of a line, without a copy: most of them are long.
+
+    >>> [bytes(column) for column in split_columns(b"cat\\t36\\r\\n")]
+    [b'cat', b'36']
+    """
+    end = len(line)
+    while end and line[end - 1] in b"\r\n":
+        end -= 1
+    columns, start, whole = [], 0, memoryview(line)
+    while (tab := line.find(b"\t", start, end)) >= 0:
+        columns.append(whole[start:tab])
+        start = tab + 1
+    return [*columns, whole[start:end]]
 
 
-def decode_column(name: str, text: bytes | str, dtype: DTypeLike) -> NDArray[Any]:
+def decode_column(name: str, text: memoryview | str, dtype: DTypeLike) -> NDArray[Any]:
     """The numbers of a column.
 
     Args:

@@ -110,7 +110,7 @@ class _Lines:
         else:
             features = _matrix(line, parsed)
             found = _Found(_parse(split_columns(value[1])[-1]) if len(value) > 1 else [])
-        return self._regions(features, found, found.size or self._sizes.get(line[0].decode().strip()))
+        return self._regions(features, found, found.size or self._sizes.get(bytes(line[0]).decode().strip()))
 
     def _regions(self, features: NDArray[np.float32], found: "_Found", size: Size | None) -> ImageRegions:
         placed = features.shape[1] % MULTIPLE == PLACE
@@ -167,13 +167,14 @@ class _Found:
         return np.array([known[name] for name in names], dtype=np.int64)
 
 
-def _matrix(line: list[bytes], value: Any) -> NDArray[np.float32]:
+def _matrix(line: list[memoryview], value: Any) -> NDArray[np.float32]:
     """(R, W) what is written of each box, in the first two ways."""
-    if len(line) == 3 and line[1].isdigit():
-        count, text = int(line[1]), line[2]
+    text: memoryview | str
+    if len(line) == 3 and bytes(line[1]).isdigit():
+        count, text = int(bytes(line[1])), line[2]
     elif isinstance(value, dict):
         fields = Fields(value, "the image")
-        count, text = fields.integer("num_boxes"), fields.text("features").encode()
+        count, text = fields.integer("num_boxes"), fields.text("features")
     else:
         raise ValueError(f"expected the features of an image, got {len(line)} columns of another kind")
     array = decode_column("features", text, "<f4")
@@ -191,9 +192,9 @@ def _placed_boxes(places: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([corners, spans], axis=1)
 
 
-def _parse(text: bytes) -> Any:
+def _parse(text: memoryview) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(bytes(text))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON ({error})") from error
 
