@@ -255,7 +255,7 @@ def test_another_vocabulary_is_refused(own_dataset: Path):
     ("change", "message"),
     [
         ({"format": "coco"}, "its format is 'coco', expected 'uniter-dataset'"),
-        ({"version": 2}, "version 2 is newer than this uniter-data reads"),
+        ({"version": 3}, "version 3 is newer than this uniter-data reads"),
         ({"vocabulary": {"size": 3}}, "not a vocabulary"),
         ({"splits": {"train": {"text": "texts.zarr"}}}, "import the data set again"),
         ({"splits": 3}, "import the data set again"),

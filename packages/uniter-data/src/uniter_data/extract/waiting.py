@@ -71,9 +71,12 @@ def waiting_stores(directory: Path) -> list[WaitingStore]:
     """The region stores of a data set's splits: by their box file, or by the texts' images in the folder of pictures.
 
     Raises:
-        ValueError: there is neither a box file nor a folder of pictures, or the pictures are not there.
+        ValueError: there is neither a box file nor a folder of pictures, the pictures are not there, or the data set is
+            a view.
     """
     splits = list(read_manifest(directory).splits.values())
+    if any(split.keep for split in splits):
+        raise ValueError(f"{directory} is a view, its stores belong to another data set: extract that one's regions")
     found = []
     for path in dict.fromkeys(directory / split.regions for split in splits):
         mine = [split for split in splits if directory / split.regions == path]

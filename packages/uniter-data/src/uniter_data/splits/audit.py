@@ -121,6 +121,12 @@ def _refuse_doubles(sets: Sequence[ImageSet]) -> None:
 
 
 def _files(sets: Sequence[ImageSet], cross: CrossIds) -> Iterator[dict[str, Any]]:
-    """What was read besides the data sets, each once."""
-    paths: dict[Path, None] = dict.fromkeys(images.urls.path for images in sets if images.urls)
-    yield from digests(dict.fromkeys([*paths, *cross.files]))
+    """What was read besides the stores of the data sets, each once, and what it belongs to."""
+    owners: dict[Path, str] = {}
+    for images in sets:
+        for path in (images.file, images.urls.path if images.urls else None):
+            if path is not None:
+                owners.setdefault(path, images.name)
+    owners |= dict.fromkeys(cross.files, "catalogue")
+    for owner, known in zip(owners.values(), digests(owners), strict=True):
+        yield {"of": owner, **known}

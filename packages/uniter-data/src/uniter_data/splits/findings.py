@@ -107,7 +107,7 @@ class Audit:
         distance: most bits in which hashes of one picture differ.
         sources: of pre-training.
         downstream: evaluation splits.
-        files: name, bytes and sha256 of whatever else was read.
+        files: name, bytes and sha256 of whatever else was read, and of which set (`of`) it is.
         compared: each source with each split.
         leaks: ordered by source, image and split.
     """

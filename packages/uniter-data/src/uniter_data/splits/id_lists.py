@@ -51,6 +51,7 @@ def read_id_list(path: Path, collection: str, split: str) -> ImageSet:
         namespace=NAMESPACES.get(collection, collection),
         urls=Addresses(path, known.items()) if known else None,
         split=split,
+        file=path,
     )
 
 

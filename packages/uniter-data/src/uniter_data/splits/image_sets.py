@@ -43,6 +43,7 @@ class ImageSet:
         pictures: folders or URLs of their pictures; a file's stem is an image's id.
         directory: of the data set; empty for a list.
         split: of the data set.
+        file: that lists the images; None for a data set.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ImageSet:
     pictures: tuple[str, ...] = ()
     directory: str = ""
     split: str = ""
+    file: Path | None = None
 
     @classmethod
     def of(cls, name: str, images: NDArray[Any], texts: NDArray[np.int64], **known: Any) -> "ImageSet":

@@ -145,7 +145,7 @@ def _digests(audit: Audit) -> Iterator[tuple[str, str]]:
         if looked.pictures:
             yield f"hashes of pictures of {looked.name}", looked.pictures
     for file in audit.files:
-        yield f"{file['name']}, {file['bytes']:,} bytes", file["sha256"]
+        yield f"{file['name']} ({file['of']}), {file['bytes']:,} bytes", file["sha256"]
 
 
 def _chain(leak: Leak) -> str:

@@ -138,9 +138,9 @@ def _write_view(directory: str, sources: Iterable[ImageSet], found: Audit, folde
                 f"{directory}: all texts of split {name!r} would be left out: name the splits that are trained on, "
                 f"such as {directory}:train"
             )
-        keep = f"{name}.keep.zarr" if len(rows) < texts.num_texts else ""
-        if keep:
-            write_kept(folder / keep, texts, rows)
+        # also where all are kept: the index knows its store, which may be written anew
+        keep = f"{name}.keep.zarr"
+        write_kept(folder / keep, texts, rows)
         splits[name] = replace(_seen_from(target, directory, split), keep=keep)
     urls = join(directory, manifest.urls)
     write_text(folder / "tokenizer.json", read_text(join(directory, "tokenizer.json")))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uniter_data.stores.locations import exists, join, locate, read_text
-from uniter_data.stores.manifest import read_manifest, write_text
+from uniter_data.stores.locations import exists, is_remote, join, locate, read_text
+from uniter_data.stores.manifest import Manifest, read_manifest, write_text
 from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.region_store import RegionStore
 from uniter_data.stores.region_writer import RegionWriter
@@ -70,8 +70,15 @@ def repack(
         _copy_folder(Path(join(location, stores["texts"])), folder / split / "texts.zarr")
         pictures = stores.get("pictures")
         stores |= {"regions": written[regions], "texts": f"{split}/texts.zarr"}
+        if stores.get("keep"):
+            _copy_folder(Path(join(location, stores["keep"])), folder / stores["keep"])
         if pictures:
-            stores["pictures"] = Path(os.path.relpath(join(location, pictures), folder)).as_posix()
+            stores["pictures"] = _seen_from(folder, join(location, pictures))
+    urls = join(location, manifest.get("urls", Manifest.urls))
+    if exists(urls):
+        manifest["urls"] = _seen_from(folder, urls)
+    if "audit" in manifest:
+        manifest["audit"]["report"] = _seen_from(folder, join(location, manifest["audit"]["report"]))
     write_text(folder / "tokenizer.json", read_text(join(location, "tokenizer.json")))
     write_text(folder / "dataset.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return folder
@@ -140,6 +147,10 @@ def _refuse_gains(store: RegionStore, wanted: RegionFormat) -> None:
     kept = store.format.top_labels
     if kept and not 0 < wanted.top_labels <= kept:
         raise ValueError(f"top_labels: {store.location} holds {kept} of each label, more cannot be had from it")
+
+
+def _seen_from(folder: Path, location: str) -> str:
+    return location if is_remote(location) else Path(os.path.relpath(location, folder)).as_posix()
 
 
 def _copy_folder(source: Path, out: Path) -> None:

@@ -7,13 +7,14 @@ from uniter_data.splits.rules.coco import coco_ids
 from uniter_data.splits.rules.flickr import flickr_ids
 from uniter_data.splits.rules.genome import genome_ids
 from uniter_data.splits.rules.names import own_names
+from uniter_data.splits.rules.numbers import bare_number
 from uniter_data.splits.rules.urls import same_url
 
 __all__ = ["PICTURE_HASH", "RULES", "RULE_OF_NAMESPACE", "Clues", "Identity", "identities", "rule_of", "stem_of"]
 
 Rule = Callable[[Clues], Iterator[Identity]]
 
-FINDERS: tuple[Rule, ...] = (coco_ids, genome_ids, flickr_ids, same_url, own_names)
+FINDERS: tuple[Rule, ...] = (coco_ids, genome_ids, flickr_ids, own_names)
 RULE_OF_NAMESPACE = {"coco": "coco id", "genome": "genome id", "flickr": "flickr id", "url": "url"}
 OWN_NAME = "own name"
 PICTURE_HASH = "picture hash"
@@ -24,15 +25,21 @@ RULES = (PICTURE_HASH, "genome id", "flickr id", "url", "coco id", OWN_NAME)
 def identities(clues: Clues) -> list[Identity]:
     """All that is known of an image, each identity once.
 
-    >>> url = "http://farm4.static.flickr.com/3050/2628911871_00a1b2c3d4.jpg"
-    >>> [identity.key for identity in identities(Clues(name="COCO_val2014_000000000042", url=url))]
-    ['coco:42', 'flickr:2628911871', 'url:farm4.static.flickr.com/3050/2628911871_00a1b2c3d4.jpg']
+    A name that says more than a number is no number, and a URL that says more than an address no mere address.
+
+    >>> photo = "http://farm4.static.flickr.com/3050/2628911871_00a1b2c3d4.jpg"
+    >>> [identity.key for identity in identities(Clues(name="COCO_val2014_000000000042", url=photo))]
+    ['coco:42', 'flickr:2628911871']
+    >>> [identity.key for identity in identities(Clues(name="42", url="http://host.org/a.jpg", namespace="genome"))]
+    ['genome:42', 'url:host.org/a.jpg']
     """
-    found: dict[str, Identity] = {}
-    for find in FINDERS:
-        for identity in find(clues):
-            found.setdefault(identity.key, identity)
-    return list(found.values())
+    found = [identity for find in FINDERS for identity in find(clues)]
+    told = {identity.evidence for identity in found}
+    found += [other for find in (bare_number, same_url) for other in find(clues) if other.evidence not in told]
+    first: dict[str, Identity] = {}
+    for identity in found:
+        first.setdefault(identity.key, identity)
+    return list(first.values())
 
 
 def rule_of(namespace: str) -> str:

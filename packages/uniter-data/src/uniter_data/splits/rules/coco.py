@@ -25,7 +25,6 @@ URL = re.compile(
     rf"https?://(?:images\.cocodataset\.org|(?:www\.)?mscoco\.org)/(?:{COLLECTION}|images)/(?:coco_{COLLECTION}_)?0*(\d+)",
     re.IGNORECASE,
 )
-BARE = re.compile(r"(?:.*/)?0*(\d{1,12})")
 
 
 def coco_ids(clues: Clues) -> Iterator[Identity]:
@@ -34,11 +33,8 @@ def coco_ids(clues: Clues) -> Iterator[Identity]:
     >>> names = "COCO_val2014_000000000042.jpg", "coco_val2014_000000000042.npz", "val2017/000000000042.jpg", "coco:42"
     >>> [next(coco_ids(Clues(name=name))).value for name in names]
     ['42', '42', '42', '42']
-    >>> list(coco_ids(Clues(name="000000000042"))), list(coco_ids(Clues(name="42", namespace="genome")))
-    ([], [])
     """
-    stem = stem_of(clues.name)
-    found = NAME.fullmatch(stem) or (BARE.fullmatch(stem) if clues.namespace == "coco" else None)
+    found = NAME.fullmatch(stem_of(clues.name))
     if found:
         yield _identity(found, clues.name)
     address = URL.fullmatch(stem_of(clues.url))

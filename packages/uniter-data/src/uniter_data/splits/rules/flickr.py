@@ -9,8 +9,7 @@ Addresses, as Flickr documents them (flickr.com/services/api/misc.urls.html) or 
     https://flic.kr/p/{id in base 58}                                   flickr.com/groups/api/discuss/72157616713786392
 
 They count wherever they stand in a URL: a proxy's or an archive's copy is the same photo. Files: Flickr calls a
-download `{id}_{secret}_{size}.jpg`; Flickr30k (Young et al., TACL 2014) calls a picture by its id alone, which counts
-only where the data set is known to be Flickr30k's; UNITER's released features of it are called
+download `{id}_{secret}_{size}.jpg`, as Flickr8k has them; UNITER's released features of Flickr30k's pictures are called
 `flickr30k_000001000092795`.
 """
 
@@ -34,7 +33,6 @@ SHORT = re.compile(r"(?:^|/)flic\.kr/p/([1-9A-HJ-NP-Za-km-z]{4,})(?!\w)")
 NAME = re.compile(
     rf"(?:.*/)?(\d{{4,}})_(?=\d*[a-f])[0-9a-f]{{10}}{SIZE}|(?:.*/)?flickr(?:30k)?[_:]0*(\d+)", re.IGNORECASE
 )
-BARE = re.compile(r"(?:.*/)?0*(\d+)")
 DIGITS = "123456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"  # of base 58
 
 
@@ -44,15 +42,14 @@ def flickr_ids(clues: Clues) -> Iterator[Identity]:
     >>> url = "https://i0.wp.com/farm3.staticflickr.com/2841/9391120716_4b1d2f3a5c_z.jpg?w=200"
     >>> [identity.value for identity in flickr_ids(Clues(name="17", url=url))]
     ['9391120716']
-    >>> [identity.value for identity in flickr_ids(Clues(name="1000092795.jpg", namespace="flickr"))]
-    ['1000092795']
+    >>> [identity.value for identity in flickr_ids(Clues(name="1000268201_693b08cb0e.jpg"))]
+    ['1000268201']
     """
     for text in (clues.name, clues.url):
         number = _in_url(unquote(text)) if "." in text else ""
         if number:
             yield _identity(number, text)
-    stem = stem_of(clues.name)
-    found = NAME.fullmatch(stem) or (BARE.fullmatch(stem) if clues.namespace == "flickr" else None)
+    found = NAME.fullmatch(stem_of(clues.name))
     if found:
         yield _identity(next(group for group in found.groups() if group), clues.name)
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 
 from uniter_data.splits.rules.clues import Clues, Identity, stem_of
+from uniter_data.splits.rules.numbers import NUMBERED
 
 __all__ = ["own_names"]
 
 NLVR2 = re.compile(r"(?:.*/)?(?:nlvr2[_:])?((?:train|dev|test1|test2)-\d+-\d+-img[01])")
 VCR = re.compile(r"(?:.*/)?vcr[_:](?:gt_)?(.+)|(?:.*/)?(?:lsmdc|movieclips)_[^/]+/([^/]+)")
-NUMBERED = frozenset({"", "coco", "genome", "flickr"})  # have rules of their own
 
 
 def own_names(clues: Clues) -> Iterator[Identity]:
@@ -33,6 +33,6 @@ def own_names(clues: Clues) -> Iterator[Identity]:
         yield Identity(namespace="nlvr2", value=pair[1], evidence=clues.name)
     elif frame:
         yield Identity(namespace="vcr", value=frame[1] or frame[2], evidence=clues.name)
-    elif clues.namespace not in NUMBERED:
+    elif clues.namespace and clues.namespace not in NUMBERED:
         value = stem.rpartition("/")[2] if clues.namespace == "vcr" else stem
         yield Identity(namespace=clues.namespace, value=value, evidence=clues.name)
