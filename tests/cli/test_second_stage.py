@@ -13,7 +13,7 @@ from uniter_cli.errors import UsageError
 from uniter_cli.example_pairs import ExamplePairs
 from uniter_cli.pair_batches import validation_jobs
 from uniter_cli.recipe import DataRecipe
-from uniter_cli.sources import open_sources
+from uniter_cli.sources import locate, open_sources
 from uniter_core.checkpoints import load_folder
 from uniter_data import Tokenizer
 from uniter_data.examples import ImportOptions, import_vcr
@@ -98,6 +98,11 @@ def test_a_split_to_train_on_needs_labels(import_with_labels) -> None:
 def test_examples_of_other_tasks_are_refused(tiny_tasks: Path) -> None:
     with pytest.raises(UsageError, match=r"examples of vqa: uniter pretrain takes .* pairs, or examples of vcr$"):
         open_sources({"vqa": DataRecipe(path=str(tiny_tasks / "vqa"))})
+
+
+def test_a_misspelt_name_of_scenes_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"scenes:caption: did you mean 'captions'\?"):
+        locate("scenes:caption")
 
 
 def losses(run: Path) -> list[tuple[str, float]]:

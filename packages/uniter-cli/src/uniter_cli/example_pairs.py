@@ -27,7 +27,7 @@ class ExamplePairs:
         text_lengths: (T,) tokens of each text, [CLS] and each [SEP] counted.
         image_rows: (T,) row of each text's image among those of the split.
         region_lengths: (U,) regions of each image.
-        groups: (T,) the same: texts about one image are never shown another's as mismatched.
+        groups: (T,) the rows of the images again: texts about one image share it, and none has it as mismatched.
         has_gold: whether words are linked to regions; they are not.
     """
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from uniter_cli.errors import UsageError
 from uniter_cli.example_pairs import ExamplePairs
+from uniter_cli.nearest import nearest
 from uniter_cli.pair_source import PairSource
 from uniter_cli.recipe import DataRecipe
 from uniter_core import UniterConfig, Vocabulary
 from uniter_data import PairDataset, dataset_splits
 from uniter_data.examples import holds_examples, task_splits
 from uniter_data.scenes import PAIR_DATA, ensure_scenes
-from uniter_data.scenes.annotations import ensure_task_data
+from uniter_data.scenes.annotations import TASK_DATA, ensure_task_data
 from uniter_data.splits import check_leaks
 
 __all__ = ["Sources", "check_fit", "locate", "open_sources", "parse_data_arguments"]
@@ -117,13 +118,16 @@ def locate(path: str, progress: Callable[[str, int, int], None] | None = None) -
     """The directory or URL of a data set; `scenes:NAME` is generated into the cache directory on first use.
 
     Raises:
-        ValueError: no data set of that name is generated.
+        UsageError: no data set of that name is generated.
     """
     if not path.startswith(SCENES):
         return path if "://" in path else str(Path(path).expanduser())
     name = path.removeprefix(SCENES)
     if name in PAIR_DATA:
         return str(ensure_scenes(progress=progress) / name)
+    known = ["refexp", *TASK_DATA]  # the first is short for one of the others
+    if name not in known:
+        raise UsageError(f"{path}: {nearest(name, [*PAIR_DATA, *known])}")
     return str(ensure_task_data(name, progress=progress))
 
 
