@@ -11,7 +11,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 try:  # several times as fast
-    from isal import isal_zlib as inflating
+    from isal import isal_zlib
+
+    inflating: Any = isal_zlib
 except ImportError:
     inflating = zlib
 
