@@ -54,7 +54,8 @@ class Sources:
     @property
     def type_sources(self) -> tuple[int, ...]:
         """For every row of the type table that is needed beyond the usual two, where it starts from; see `widen`."""
-        return max((split.type_sources for _, split in self.named if isinstance(split, ExamplePairs)), default=())
+        needed = (split.type_sources for _, split in self.named if isinstance(split, ExamplePairs))
+        return max(needed, key=len, default=())
 
 
 def parse_data_arguments(arguments: Iterable[str], known: Mapping[str, DataRecipe]) -> dict[str, DataRecipe]:
