@@ -14,7 +14,8 @@ from uniter_data.splits.links import Links
 
 __all__ = ["compare", "look_at"]
 
-URL = "url"
+# Two images with different ids in one of these may still be one picture: it has two addresses, or two names in NLVR2.
+AMBIGUOUS = ("url", "nlvr2")
 
 
 def look_at(links: Links, number: int, pictures: PictureHashes) -> Looked:
@@ -64,7 +65,7 @@ def compare(links: Links, source: int, split: int, pictures: dict[int, PictureHa
 def _kinds(links: Links, number: int, pictures: PictureHashes) -> Iterable[tuple[int, bool, int]]:
     """How many images of a set are known to the same catalogues, and hashed or not."""
     nodes = np.array(links.nodes(number), np.int64)
-    known: NDArray[np.uint64] = links.reached[nodes] & ~links.bits(URL)
+    known: NDArray[np.uint64] = links.reached[nodes] & ~links.bits(*AMBIGUOUS)
     hashed = pictures.states == HASHED
     found: dict[tuple[int, bool], int] = {}
     for names in np.unique(known).tolist():

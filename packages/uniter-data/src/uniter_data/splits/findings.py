@@ -81,8 +81,8 @@ class Looked:
 class Compared:
     """How far a source could be compared with a split.
 
-    Two images can be compared if both have ids of one catalogue, or hashes. That both have URLs is not enough: two
-    addresses may be those of one picture.
+    Two images can be compared if both have ids of one catalogue, or hashes. That both have URLs, or names in NLVR2, is
+    not enough: two of these may be those of one picture.
 
     Attributes:
         source, downstream: names of the sets.

@@ -140,4 +140,5 @@ def _examples(location: str, split: str) -> tuple[NDArray[Any], NDArray[np.int64
 
 def _pictures(location: str, split: Any) -> tuple[str, ...]:
     folders = split.pictures if isinstance(split.pictures, tuple) else (split.pictures,)
-    return tuple(place_of(location, folder) for folder in folders if folder)
+    places = (place_of(location, folder) for folder in folders if folder)
+    return tuple(place for place in places if exists(place))  # pictures often stay where they were extracted

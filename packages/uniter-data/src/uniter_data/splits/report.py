@@ -86,8 +86,9 @@ def _lines(audit: Audit, filtered: bool) -> Iterator[str]:
     yield from ("An image that is in several splits is counted in each.", "") if counts else ("",)
     yield from ("## What was compared", "")
     yield from (
-        "Two images can be compared if both have ids of one catalogue, or hashes. An image of a source that could be",
-        "compared with none of a split's, or with some only, **may leak without being found**.",
+        "Two images can be compared if both have ids of one catalogue, or hashes (not if both have URLs, or names in",
+        "NLVR2: one picture may have two). An image of a source that could be compared with none of a split's, or with",
+        "some only, **may leak without being found**.",
         "",
     )
     yield from _table(

@@ -1,10 +1,11 @@
 """What is known of an image before its pixels are looked at, and what a rule concludes from it."""
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["Clues", "Identity", "stem_of"]
 
-SUFFIXES = (".npz", ".npy", ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = re.compile(r"(?:\.(?:npz|npy|jpe?g|png|gif|bmp|tiff?|webp))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +49,4 @@ def stem_of(name: str) -> str:
     >>> stem_of("train/9.jpg.npz"), stem_of("3023_DISTRICT_9_00.53.25.794-00.53.27.977@0")
     ('train/9', '3023_DISTRICT_9_00.53.25.794-00.53.27.977@0')
     """
-    while True:
-        short = next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-        if not short:
-            return name
-        name = short
+    return SUFFIXES.sub("", name)
