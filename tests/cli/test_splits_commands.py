@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from uniter_cli.main import app
 from uniter_data import RegionWriter, Split, TextWriter, Tokenizer, write_dataset
+from uniter_data.splits import DISTANCE
 
 SECRET = "00a1b2c3d4"
 QUICK = ("--tasks", "mlm", "--steps", "1", "--units", "60", "--set", "validation.every=0")
@@ -63,7 +64,7 @@ def test_audit_filter_and_pretrain_in_processes_of_their_own(uniter_session, sbu
     assert "6 texts" in CliRunner().invoke(app, ["data", "info", str(view)]).stdout
     assert "0 of 6 images are pictures of evaluation splits" in again.stdout
     report = json.loads((tmp_path / "audit" / "audit.json").read_text())
-    assert (report["leaks"], report["compared"][0]["whole"]) == ([], 6)
+    assert (report["leaks"], report["compared"][0]["whole"], report["distance"]) == ([], 6, DISTANCE)
     assert [leak["evaluation_image"] for leak in json.loads((view / "audit.json").read_text())["leaks"]] == [
         "7001",
         "7002",

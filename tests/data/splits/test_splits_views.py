@@ -1,7 +1,6 @@
 """Filtered views: what is left, that nothing is copied, that a kill does not matter, and what refuses to go on."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -157,6 +156,9 @@ def test_an_audit_that_is_recorded_keeps_its_data_set_from_training(sbu, ids, tm
     assert len(PairDataset.open(sbu, "train")) == 10
     view = view_of(sbu, ids, tmp_path / "safe")
     assert check_leaks(view, "train") == check_leaks(view, "val") == []
+    val = open_sources([f"{sbu}:val"])
+    record_audit(audit(val, open_downstream([ids])), val)
+    refused(lambda: check_leaks(sbu, "train"), "3 images")  # what was known of train is not forgotten
 
 
 def test_what_cannot_be_filtered(sbu, ids, tmp_path, refused):
@@ -194,7 +196,7 @@ filter_datasets(sets[:1], sets[1:], out, workers=1)
 """
 
 
-def test_a_filter_killed_at_any_moment_goes_on_and_ends_the_same(tmp_path, make_pairs, picture, own_cache):
+def test_a_filter_killed_at_any_moment_goes_on_and_ends_the_same(tmp_path, make_pairs, picture, own_cache, monkeypatch):
     names = [f"w{number}" for number in range(700)]
     web = make_pairs(tmp_path / "web", {"train": names})
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -207,22 +209,23 @@ def test_a_filter_killed_at_any_moment_goes_on_and_ends_the_same(tmp_path, make_
     (tmp_path / "ids.txt").write_text("".join(f"{7000 + number}\n" for number in range(5)))
     ids = f"flickr30k:test={tmp_path / 'ids.txt'}"
 
-    def start(out: Path, cache: Path) -> subprocess.Popen[bytes]:
-        arguments = [str(web), ids, str(out), str(ours), str(theirs)]
-        return subprocess.Popen(
-            [sys.executable, "-c", FILTER, *arguments], env=os.environ | {"UNITER_CACHE": str(cache)}
-        )
-
-    assert start(tmp_path / "whole", tmp_path / "cache").wait() == 0
+    command = [sys.executable, "-c", FILTER, str(web), ids, str(tmp_path / "view"), str(ours), str(theirs)]
     journals = own_cache / "picture-hashes"
-    killed = start(tmp_path / "view", own_cache)
+    killed = subprocess.Popen(command)
     while not any(path.is_file() and path.stat().st_size for path in journals.rglob("*")):
         assert killed.poll() is None
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "view").exists()
-    assert start(tmp_path / "view", own_cache).wait() == 0
+    subprocess.run(command, check=True)
+    monkeypatch.setenv("UNITER_CACHE", str(tmp_path / "another"))
+    sets = with_places(
+        [*open_sources([str(web)]), *open_downstream([ids])],
+        urls={},
+        pictures={"web:train": str(ours), "flickr30k:test": str(theirs)},
+    )
+    filter_datasets(sets[:1], sets[1:], tmp_path / "whole")
     contents = [
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (tmp_path / "whole", tmp_path / "view")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from uniter_data.stores import RegionStore, TextStore, TextWriter, read_manifest, write_dataset
+from uniter_data.stores.manifest import rewrite_manifest
 from uniter_data.stores.rows import Rows
 from uniter_data.tokenizer import Tokenizer
 
@@ -52,6 +53,8 @@ def drop_orphans(directory: Path, regions: Path) -> int:
             source=manifest.source,
             licence=manifest.licence,
         )
+        if manifest.audit:  # what leaked before does so still
+            rewrite_manifest(directory, directory, audit=manifest.audit)
     for path in replaced:
         shutil.rmtree(path)
     return dropped

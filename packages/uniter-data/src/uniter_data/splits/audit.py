@@ -62,9 +62,9 @@ def audit(
     ours, theirs = range(len(sources)), range(len(sources), len(sets))
     leaks: list[tuple[int, int, Leak]] = []
     for split in theirs:
-        progress("following links from evaluation splits", split - len(sources), len(downstream))
         reached = find_reached(links, split, pictures, distance)
         leaks += _leaks(links, split, reached, teller, stop=int(links.firsts[len(sources)]))
+        progress("following links from evaluation splits", split - len(sources) + 1, len(downstream))
     ordered = tuple(leak for _, _, leak in sorted(leaks, key=lambda found: found[:2]))
     looked = [look_at(links, number, hashed[number]) for number in (*ours, *theirs)]
     return Audit(

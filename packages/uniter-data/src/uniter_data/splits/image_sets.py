@@ -105,7 +105,7 @@ def open_dataset(directory: str | Path, split: str = "", *, namespace: str = "")
     splits: Mapping[str, Any] = manifest.splits
     if split and split not in splits:
         raise ValueError(f"{location} has no split {split!r}: it has {', '.join(splits)}")
-    folder = location.rpartition("/")[2]
+    folder = location.rpartition("/")[2] if is_remote(location) else Path(location).resolve().name
     urls = join(location, URLS if of_tasks else manifest.urls)
     known: dict[str, Any] = {
         "namespace": namespace or NAMESPACES.get(manifest.name, ""),

@@ -95,7 +95,7 @@ class Links:
         return found
 
     def _nodes_of(self, keys: Sequence[str]) -> list[int]:
-        nodes: list[int] = (self.num_images + np.searchsorted(self.ids, _hashes(keys))).tolist()
+        nodes: list[int] = (self.num_images + np.searchsorted(self.ids, hash_ids(keys))).tolist()
         return nodes
 
 
@@ -115,7 +115,7 @@ def build_links(sets: Sequence[ImageSet], cross: CrossIds, *, progress: Progress
         for part in _read(images, first, places, progress)
     ]
     nodes, hashes, bits = (np.concatenate(column) for column in zip(_nothing(), *parts, strict=True))
-    pairs = [_hashes([getattr(link, end) for link in cross.links]) for end in ("one", "other")]
+    pairs = [hash_ids([getattr(link, end) for link in cross.links]) for end in ("one", "other")]
     pair_bits = [_bits([getattr(link, end) for link in cross.links], places) for end in ("one", "other")]
     ids = np.unique(np.concatenate([hashes, *pairs]))
     total = int(firsts[-1])
@@ -157,13 +157,9 @@ def _read(images: ImageSet, first: int, places: dict[str, int], progress: Progre
     while block := list(islice(clues, BLOCK)):
         found = [(node, identity.key) for node, known in block for identity in identities(known)]
         keys = [key for _, key in found]
-        yield np.array([node for node, _ in found], np.int64), _hashes(keys), _bits(keys, places)
+        yield np.array([node for node, _ in found], np.int64), hash_ids(keys), _bits(keys, places)
         done += len(block)
         progress(f"reading ids of {images.name}", done, len(images))
-
-
-def _hashes(keys: Sequence[str]) -> NDArray[np.uint64]:
-    return hash_ids(keys)
 
 
 def _bits(keys: Sequence[str], places: dict[str, int]) -> NDArray[np.uint64]:

@@ -21,9 +21,9 @@ An image of a source leaks if it is a picture of an evaluation split: if both ha
 one **URL**, or one **own name** in NLVR2, VCR or a collection that was named; if a catalogue says so (**genome id**:
 Visual Genome's `image_data.json`); or if the hashes of the two pictures (**picture hash**: 64 bits of a discrete
 cosine transform) differ in at most {distance} bits. Links follow each other through all sources and splits; one step
-of a chain at most goes by hashes. An image is counted under the rule without which it would not have been found. Two
-images with different ids of one catalogue (COCO, Visual Genome, Flickr, VCR) are two pictures, whatever their hashes
-say."""
+of a chain at most goes by hashes. An image is counted under one rule of its chain: the first of picture hash, genome
+id, flickr id, url, coco id, own name. Two images with different ids of one catalogue (COCO, Visual Genome, Flickr, VCR)
+are two pictures, whatever their hashes say."""
 
 
 def write_report(folder: Path, audit: Audit, *, filtered: bool = False) -> None:

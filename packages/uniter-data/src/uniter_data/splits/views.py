@@ -3,7 +3,7 @@
 # T texts of a store
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,12 @@ def filter_datasets(
     if target.exists():
         raise ValueError(f"{target} exists already: remove it, or choose another path")
     directories = _directories(sources)
+    names = [Path(directory).name for directory in directories] if len(directories) > 1 else [""]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two of {', '.join(directories)} have one name, their views would have one place: rename one")
     found = audit(sources, downstream, **options)
     beside = target.with_name(target.name + ".partial")
     shutil.rmtree(beside, ignore_errors=True)  # what a killed run left is written again in no time
-    names = [directory.rpartition("/")[2] for directory in directories] if len(directories) > 1 else [""]
     for directory, name in zip(directories, names, strict=True):
         mine = [images for images in sources if images.directory == directory]
         _write_view(directory, mine, found, beside / name, target / name)
@@ -77,7 +79,7 @@ def record_audit(found: Audit, sources: Sequence[ImageSet]) -> list[Path]:
         splits = {images.split: images.name for images in sources if images.directory == directory}
         leaks = {split: len(found.images(name)) for split, name in splits.items()}
         write_report(Path(directory), found)
-        rewrite_manifest(directory, Path(directory), audit=AuditRecord(report=JSON, leaks=leaks))
+        rewrite_manifest(directory, Path(directory), audit=_record(directory, leaks))
     return [Path(directory) / JSON for directory in directories]
 
 
@@ -148,10 +150,16 @@ def _write_view(directory: str, sources: Iterable[ImageSet], found: Audit, folde
     rewrite_manifest(
         directory,
         folder,
-        audit=AuditRecord(report=JSON, leaks=dict.fromkeys(leaking, 0)),
+        audit=_record(directory, dict.fromkeys(leaking, 0)),
         splits=splits,
         urls=relative_to(target, urls) if exists(urls) else "",
     )
+
+
+def _record(directory: str, leaks: Mapping[str, int]) -> AuditRecord:
+    """What is known of a data set now; of splits that were not looked at, what was known before."""
+    before = read_manifest(directory).audit
+    return AuditRecord(report=JSON, leaks={**(before.leaks if before else {}), **leaks})
 
 
 def _kept(directory: str, split: str, leaking: set[str]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ FINDERS: tuple[Rule, ...] = (coco_ids, genome_ids, flickr_ids, own_names)
 RULE_OF_NAMESPACE = {"coco": "coco id", "genome": "genome id", "flickr": "flickr id", "url": "url"}
 OWN_NAME = "own name"
 PICTURE_HASH = "picture hash"
-# A chain of links is counted under the first of these that it needs: the rule without which it would not be found.
+# A chain of links is counted under the first of these that is among its rules.
 RULES = (PICTURE_HASH, "genome id", "flickr id", "url", "coco id", OWN_NAME)
 
 
