@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -159,6 +160,17 @@ def test_an_audit_that_is_recorded_keeps_its_data_set_from_training(sbu, ids, tm
     val = open_sources([f"{sbu}:val"])
     record_audit(audit(val, open_downstream([ids])), val)
     refused(lambda: check_leaks(sbu, "train"), "3 images")  # what was known of train is not forgotten
+
+
+def test_a_source_far_away_is_filtered_into_a_view_here(sbu, ids, tmp_path, refused):
+    fsspec.filesystem("memory").put(str(sbu), "/bucket/far-sbu", recursive=True)
+    sources = open_sources(["memory://bucket/far-sbu:train"])
+    found, (view,) = filter_datasets(sources, open_downstream([ids]), tmp_path / "near")
+    assert [leak.image for leak in found.leaks] == ["1", "2", "3"]
+    assert [file["name"] for file in found.files] == ["urls.tsv", "ids.txt"]
+    assert read_manifest(view).splits["train"].texts == "memory://bucket/far-sbu/train/texts.zarr"
+    assert PairDataset.open(view, "train").text_ids.tolist() == ["4-a", "4-b", "5-a", "5-b"]
+    refused(lambda: record_audit(found, sources), "is remote")
 
 
 def test_what_cannot_be_filtered(sbu, ids, tmp_path, refused):

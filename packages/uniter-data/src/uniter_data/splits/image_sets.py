@@ -17,9 +17,10 @@ from uniter_data.examples.manifest import place_of, read_task_manifest
 from uniter_data.examples.store import ExampleStore
 from uniter_data.splits.addresses import Addresses
 from uniter_data.splits.rules import Clues
+from uniter_data.stores.cache import cache_folder
 from uniter_data.stores.kept_texts import read_kept
-from uniter_data.stores.locations import exists, is_remote, join, locate
-from uniter_data.stores.manifest import open_texts, read_manifest
+from uniter_data.stores.locations import exists, is_remote, join, locate, read_text
+from uniter_data.stores.manifest import open_texts, read_manifest, write_text
 
 __all__ = ["NAMESPACES", "ImageSet", "open_dataset"]
 
@@ -109,7 +110,7 @@ def open_dataset(directory: str | Path, split: str = "", *, namespace: str = "")
     urls = join(location, URLS if of_tasks else manifest.urls)
     known: dict[str, Any] = {
         "namespace": namespace or NAMESPACES.get(manifest.name, ""),
-        "urls": Addresses.read(Path(urls)) if not is_remote(urls) and exists(urls) else None,
+        "urls": Addresses.read(_at_hand(urls)) if exists(urls) else None,
         "directory": location,
     }
     read = _examples if of_tasks else _pairs
@@ -136,6 +137,15 @@ def _pairs(location: str, split: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def _examples(location: str, split: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     store = ExampleStore(place_of(location, read_task_manifest(location).splits[split].examples))
     return store.image_ids, np.bincount(store.images.ravel(), minlength=len(store.image_ids))
+
+
+def _at_hand(location: str) -> Path:
+    """A file; of a remote one a copy in the cache folder."""
+    if not is_remote(location):
+        return Path(location)
+    copy = cache_folder() / "urls" / sha256(location.encode()).hexdigest()[:16] / location.rpartition("/")[2]
+    write_text(copy, read_text(location))
+    return copy
 
 
 def _pictures(location: str, split: Any) -> tuple[str, ...]:
