@@ -79,6 +79,9 @@ class LmdbFile:
     def __len__(self) -> int:
         return self._len
 
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
     def keys(self) -> Iterator[str]:
         """All keys but `__keys__`, in the order of their bytes.
 

@@ -1,4 +1,4 @@
-"""Files of tab-separated lines whose columns are base64 of arrays: read line after line, hashed as they pass."""
+"""Files of tab-separated lines whose columns are base64 of arrays: read line after line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ except ImportError:
 __all__ = ["TsvFiles", "decode_column", "split_columns"]
 
 LONGEST = 1 << 26  # bytes of a line: what is longer has lost its line feeds
-BUFFER = 1 << 22
+BUFFER = 1 << 22  # of a file: lines are long, and joined of what the buffer held
 
 
 class TsvFiles:

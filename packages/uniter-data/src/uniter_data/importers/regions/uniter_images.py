@@ -106,7 +106,7 @@ class _Database:
 
     def records(self) -> Iterator[RawRecord]:
         listed = self._read_names()
-        for key in iter(self._database.keys()):
+        for key in self._database:
             self._done += 1
             yield self._record(key, "" if key in listed else f"its name is damaged: not in {NAMES}")
             listed.discard(key)
