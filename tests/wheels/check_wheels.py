@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = {
     "uniter-ot": {"torch"},
     "uniter-core": {"torch", "einops", "safetensors", "huggingface-hub"},
-    "uniter-data": {"uniter-core", "numpy", "pillow", "zarr", "google-crc32c", "fsspec", "tokenizers"},
+    "uniter-data": {"uniter-core", "numpy", "pillow", "zarr", "numcodecs", "google-crc32c", "fsspec", "tokenizers"},
     "uniter-tasks": {"uniter-core", "uniter-ot", "einops", "numpy"},
     "uniter-cli": {
         "uniter-core", "uniter-ot", "uniter-data", "uniter-tasks",
-        "typer", "rich", "accelerate", "matplotlib", "tensorboard", "tomli-w", "zarr",
+        "typer", "rich", "accelerate", "matplotlib", "tensorboard", "tomli-w", "zarr", "safetensors",
     },
 }  # fmt: skip
 
