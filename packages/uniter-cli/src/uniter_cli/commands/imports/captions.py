@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uniter_cli.commands.imports.options import Cased, Out, SplitFiles, Vocab, read_tokenizer, split_files
+from uniter_cli.commands.imports.options import Cased, Out, SplitFiles, Vocab, read_tokenizer, run_import, split_files
 from uniter_cli.commands.shared_options import sharing
 from uniter_cli.errors import UsageError
 
@@ -143,13 +143,8 @@ def pictures(
 
 def run_captions(importer: "Callable[..., Any]", out: Path, options: "CaptionOptions", /, **files: Any) -> None:
     """Import with a bar, print what came of it and, of pairs, what to do next."""
-    from dataclasses import replace
-
-    from uniter_cli.display import progress_bars
     from uniter_data.importers.texts import CaptionReport
 
-    with progress_bars() as progress:
-        report = importer(out, options=replace(options, progress=progress), **files)
-    typer.echo(report)
+    report = run_import(importer, out, options=options, **files)
     if isinstance(report, CaptionReport):
         typer.echo(f"next: uniter data extract {out}" if report.waits else f"next: uniter pretrain --data {out}")

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,13 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cased",
-    "DropLong",
-    "ImageName",
-    "MaxTokens",
     "Out",
-    "Pictures",
     "Regions",
-    "SkipMissing",
     "SplitFiles",
     "Vocab",
     "import_options",
@@ -30,6 +25,8 @@ __all__ = [
     "run_import",
     "split_files",
 ]
+
+T = TypeVar("T")
 
 SPLIT_FILE = re.compile(r"(?:([\w+-]+)=)?(.+)")  # SPLIT=FILE, or FILE
 
@@ -41,47 +38,39 @@ Vocab = Annotated[
     Path | None, typer.Option("--vocab", help="A BERT vocabulary (vocab.txt) or tokenizer.json; else built.")
 ]
 Cased = Annotated[bool, typer.Option("--cased", help="The vocabulary tells upper from lower case.")]
-MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, help="Word pieces of a text; the head is kept.")]
-DropLong = Annotated[bool, typer.Option("--drop-long", help="Leave out what has a longer text, as released.")]
-SkipMissing = Annotated[
-    bool, typer.Option("--skip-missing", help="Leave out, and count, what has no regions or lacks something else.")
-]
-ImageName = Annotated[
-    str,
-    typer.Option(
-        "--image-name",
-        help="What the stores call a picture, with {stem}, {number:012d}, {collection}, {path}; else what is usual.",
-    ),
-]
-Pictures = Annotated[
-    list[str] | None, typer.Option("--pictures", help="A folder of the pictures, for previews; repeat for several.")
-]
 SplitFiles = Annotated[
     list[str], typer.Argument(help="SPLIT=FILE, or FILE whose name ends in its split (dev is val); any number.")
 ]
 
 
-def run_import(task: "Callable[..., Any]", out: Path, options: "ImportOptions", **files: Any) -> None:
-    """Import with a bar, and print what came of it."""
-    from dataclasses import replace
-
-    from uniter_cli.display import progress_bars
-
-    with progress_bars() as progress:
-        report = task(out, options=replace(options, progress=progress), **files)
-    typer.echo(report)
-
-
 def import_options(
-    vocab: Path | None,
-    cased: bool,
-    max_tokens: int,
-    drop_long: bool,
-    skip_missing: bool,
-    image_name: str,
-    pictures: list[str] | None,
+    *,
+    vocab: Vocab = None,
+    cased: Cased = False,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="Word pieces of a text; the head is kept.")
+    ] = 60,
+    drop_long: Annotated[
+        bool, typer.Option("--drop-long", help="Leave out what has a longer text, as released.")
+    ] = False,
+    skip_missing: Annotated[
+        bool,
+        typer.Option("--skip-missing", help="Leave out, and count, what has no regions or lacks something else."),
+    ] = False,
+    image_name: Annotated[
+        str,
+        typer.Option(
+            "--image-name",
+            help="What the stores call a picture, with {stem}, {number:012d}, {collection}, {path}; else what is "
+            "usual.",
+        ),
+    ] = "",
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option("--pictures", help="A folder of the pictures, for previews; repeat for several."),
+    ] = None,
 ) -> "ImportOptions":
-    """What the options say, the vocabulary read."""
+    """What the options of a task's import say, the vocabulary read."""
     from uniter_data.examples import ImportOptions
 
     return ImportOptions(
@@ -92,6 +81,25 @@ def import_options(
         image_name=image_name,
         pictures=pictures or (),
     )
+
+
+def run_import(importer: "Callable[..., T]", /, *places: Any, options: Any, **files: Any) -> "T":
+    """Import with a bar, print what came of it, and give it back.
+
+    Args:
+        importer: takes the rest, and `progress` among the options.
+        places: what is read, and where it is written.
+        options: a dataclass.
+        files: more that is read.
+    """
+    from dataclasses import replace
+
+    from uniter_cli.display import progress_bars
+
+    with progress_bars() as progress:
+        report = importer(*places, options=replace(options, progress=progress), **files)
+    typer.echo(report)
+    return report
 
 
 def split_files(arguments: "Iterable[str] | None") -> dict[str, list[str]]:

@@ -1,15 +1,14 @@
 """`uniter data import uniter-images|butd|npz|vinvl|volta`: region features, into a store of regions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uniter_cli.commands.imports.options import run_import
 from uniter_cli.commands.shared_options import sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from uniter_data.importers.regions import RegionImport
 
 __all__ = ["add_regions"]
@@ -60,7 +59,7 @@ def uniter_images(
         Path, typer.Argument(help="Folder of data.mdb, such as img_db/coco_train2014/feat_th0.2_max100_min10.")
     ],
     out: Out,
-    options: Any,
+    options: "RegionImport",
     threshold: Threshold = 0.2,
     least: Least = 10,
     most: Most = 100,
@@ -69,24 +68,24 @@ def uniter_images(
     from uniter_data.importers.regions import BoxRule, import_uniter_images
 
     rule = BoxRule(threshold=threshold, least=least, most=most)
-    _run(import_uniter_images, source, out, options, rule=rule)
+    run_import(import_uniter_images, source, out, options=options, rule=rule)
 
 
 def butd(
     sources: Annotated[list[Path], typer.Argument(help="TSV files of bottom-up attention, LXMERT or VOLTA.")],
     out: Out,
-    options: Any,
+    options: "RegionImport",
 ) -> None:
     """Bottom-up attention's TSV files; several go into one store."""
     from uniter_data.importers.regions import import_butd
 
-    _run(import_butd, sources, out, options)
+    run_import(import_butd, sources, out, options=options)
 
 
 def npz(
     folder: Annotated[Path, typer.Argument(help="Folder of .npz, a file a picture.")],
     out: Out,
-    options: Any,
+    options: "RegionImport",
     threshold: Threshold = 0.2,
     least: Least = 10,
     most: Most = 100,
@@ -95,7 +94,7 @@ def npz(
     from uniter_data.importers.regions import BoxRule, import_npz
 
     rule = BoxRule(threshold=threshold, least=least, most=most)
-    _run(import_npz, folder, out, options, rule=rule)
+    run_import(import_npz, folder, out, options=options, rule=rule)
 
 
 def vinvl(
@@ -103,7 +102,7 @@ def vinvl(
         Path, typer.Argument(help="features.tsv, train.feature.tsv, or predictions.tsv with features.")
     ],
     out: Out,
-    options: Any,
+    options: "RegionImport",
     predictions: Annotated[
         Path | None, typer.Option("--predictions", help="predictions.tsv or train.label.tsv of the same pictures.")
     ] = None,
@@ -114,25 +113,11 @@ def vinvl(
     """VinVL's TSV files; with --class-names and --predictions, their classes too."""
     from uniter_data.importers.regions import import_vinvl
 
-    _run(import_vinvl, features, out, options, predictions=predictions, sizes=sizes)
+    run_import(import_vinvl, features, out, options=options, predictions=predictions, sizes=sizes)
 
 
-def volta(source: Annotated[Path, typer.Argument(help="HDF5 file.")], out: Out, options: Any) -> None:
+def volta(source: Annotated[Path, typer.Argument(help="HDF5 file.")], out: Out, options: "RegionImport") -> None:
     """VOLTA's HDF5 files."""
     from uniter_data.importers.regions import import_volta
 
-    _run(import_volta, source, out, options)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _run(task: "Callable[..., Any]", source: Any, out: Path, options: "RegionImport", **more: Any) -> None:
-    """Import with a bar, and print what came of it."""
-    from dataclasses import replace
-
-    from uniter_cli.display import progress_bars
-
-    with progress_bars() as progress:
-        report = task(source, out, options=replace(options, progress=progress), **more)
-    typer.echo(report)
+    run_import(import_volta, source, out, options=options)
