@@ -205,7 +205,9 @@ def _begin(
             directory.begin(recipe)
         accelerator.wait_for_everyone()
         return checkpoint.Position()
-    newest, damaged = checkpoint.newest_checkpoint(directory.checkpoints)
+    # one process reads every byte of them, for all
+    looked = checkpoint.newest_checkpoint(directory.checkpoints) if accelerator.is_main_process else (None, [])
+    newest, damaged = agreed(accelerator, looked)
     position = checkpoint.restore(accelerator, spread, newest, seed=recipe.seed) if newest else checkpoint.Position()
     if position.step >= recipe.steps and directory.results.exists():
         raise UsageError(f"{directory.path} is finished: see {directory.summary}")

@@ -106,11 +106,15 @@ def open_sources(
         directory = locate(recipe.path, progress)
         if not recipe.path.startswith(SCENES):  # those are drawn, no evaluation split can have them
             sources.notes.extend(check_leaks(directory, recipe.train, allow=allow_leaks))
-        splits = (task_splits if holds_examples(directory) else dataset_splits)(directory)
+        of_a_task = holds_examples(directory)
+        splits = (task_splits if of_a_task else dataset_splits)(directory)
         for role, split in (("train", recipe.train), ("val", recipe.val), ("test", recipe.test)):
             default = getattr(DataRecipe(path=""), role)
             if role == "train" or split in splits or split != default:
-                _open_split(sources, name, role, directory, split)
+                if of_a_task:
+                    _open_examples(sources, name, role, directory, split)
+                else:
+                    getattr(sources, role)[name] = PairDataset.open(directory, split)
     _check_agreement(sources.named)
     return sources
 
@@ -159,11 +163,8 @@ def check_fit(config: UniterConfig, vocabulary: Vocabulary | None, dataset: Pair
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _open_split(sources: Sources, name: str, role: str, directory: str, split: str) -> None:
-    """Add a split to the sources; of a task's data set its labelled examples, if it has any."""
-    if not holds_examples(directory):
-        getattr(sources, role)[name] = PairDataset.open(directory, split)
-        return
+def _open_examples(sources: Sources, name: str, role: str, directory: str, split: str) -> None:
+    """Add a split of a task's data set to the sources: its labelled examples, if it has any."""
     pairs = ExamplePairs.open(directory, split)
     unlabelled = len(pairs.dataset) - len(pairs)
     if unlabelled:

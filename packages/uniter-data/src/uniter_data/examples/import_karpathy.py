@@ -8,9 +8,10 @@ from pathlib import Path
 from uniter_data.annotations.karpathy import SPLITS, KarpathyImage, read_karpathy
 from uniter_data.examples.draft import ImportOptions, ImportReport, SplitReport
 from uniter_data.examples.image_names import ImageName, coco_image, flickr_image
-from uniter_data.examples.importing import NO_REGIONS, beside, publish, relative_to
+from uniter_data.examples.importing import NO_REGIONS
 from uniter_data.examples.join import Join
 from uniter_data.stores.manifest import Split, write_dataset
+from uniter_data.stores.publishing import beside, publish, relative_to
 from uniter_data.stores.text_writer import TextWriter
 from uniter_data.tokenizer import Tokenizer
 

@@ -4,8 +4,6 @@ Everything is read twice: once to check it and to learn the words, once to write
 are wrong, and memory does not grow with them.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +13,11 @@ from uniter_data.examples.draft import Draft, ImportOptions, ImportReport, Split
 from uniter_data.examples.join import Join
 from uniter_data.examples.manifest import TaskManifest, TaskSplit, write_task_manifest
 from uniter_data.examples.store import ExampleWriter
-from uniter_data.stores.locations import is_remote
+from uniter_data.stores.publishing import beside, publish, relative_to
 from uniter_data.stores.text_writer import TextWriter
 from uniter_data.tokenizer import Tokenizer
 
-__all__ = ["NO_REGIONS", "NO_WORDS", "Finish", "Plan", "beside", "publish", "relative_to", "write_examples"]
+__all__ = ["NO_REGIONS", "NO_WORDS", "Finish", "Plan", "write_examples"]
 
 NO_REGIONS = "its image has no regions"
 NO_WORDS = "a text has no words"
@@ -85,31 +83,6 @@ def write_examples(out: str | Path, plan: Plan, options: ImportOptions) -> Impor
     publish(target)
     reports = {split: survey.report for split, survey in surveys.items()}
     return ImportReport(directory=target, task=plan.task, splits=reports)
-
-
-def beside(target: Path) -> Path:
-    """Where a data set is written before it is published; what an interrupted import left there is removed.
-
-    Raises:
-        ValueError: the data set exists already.
-    """
-    if target.exists():
-        raise ValueError(f"{target} exists already: remove it, or choose another path")
-    folder = target.with_name(target.name + ".partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
-
-
-def publish(target: Path) -> None:
-    """Move the finished data set to its place."""
-    target.with_name(target.name + ".partial").rename(target)
-
-
-def relative_to(target: Path, place: str | Path) -> str:
-    """A store as the manifest in `target` names it: a relative path, or the URL as it is."""
-    if is_remote(str(place)):
-        return str(place)
-    return Path(os.path.relpath(Path(place).resolve(), target.resolve())).as_posix()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

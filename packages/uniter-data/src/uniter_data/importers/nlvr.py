@@ -6,8 +6,6 @@ of the structured representation; their features are made by `uniter_data.extrac
 their own: an object's place says in which of them it stands, and with them ITM did no better (.64 against .67).
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from uniter_data.extract.boxes import PictureBoxes, box_file, write_boxes
 from uniter_data.importers.nlvr_records import ORDERS, read_records
 from uniter_data.stores import Split, TextWriter, write_dataset
+from uniter_data.stores.publishing import beside, publish, relative_to
 from uniter_data.tokenizer import Tokenizer
 
 __all__ = ["NlvrReport", "NlvrSplit", "import_nlvr"]
@@ -98,8 +97,7 @@ def import_nlvr(
             the file, the line and what to do.
     """
     root, target = Path(source), Path(out)
-    if target.exists():
-        raise ValueError(f"{target} exists already: remove it, or choose another path")
+    folder = beside(target)  # an import takes seconds: what an interrupted one left is not worth taking up
     tell = progress or (lambda what, done, total: None)
     files = _split_files(root)
     # everything is read and checked before anything is written
@@ -107,29 +105,26 @@ def import_nlvr(
     class_names = (BACKGROUND, *sorted(set().union(*(survey.types for survey in surveys.values()))))
     if tokenizer is None:
         tokenizer = Tokenizer.build(sentence for survey in surveys.values() for sentence in survey.sentences)
-    # an import takes seconds: what an interrupted one left is not worth taking up
-    beside = target.with_name(target.name + ".partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    folder.mkdir(parents=True)
     splits, stores = {}, {}
     for split, file in files.items():
         stores[split] = Split(
             texts=f"texts-{split}.zarr",
             regions=f"regions-{split}.zarr",
-            pictures=os.path.relpath(_images(file).resolve(), target.resolve()),
+            pictures=relative_to(target, _images(file)),
         )
         boxes = _boxes(file, surveys[split].pictures, class_names)
         write_boxes(
-            box_file(beside / stores[split].regions), boxes, pictures=stores[split].pictures, class_names=class_names
+            box_file(folder / stores[split].regions), boxes, pictures=stores[split].pictures, class_names=class_names
         )
         with TextWriter(
-            beside / stores[split].texts, tokenizer=tokenizer, max_tokens=max_tokens, truncate=truncate
+            folder / stores[split].texts, tokenizer=tokenizer, max_tokens=max_tokens, truncate=truncate
         ) as texts:
             _append_texts(texts, file)
             texts.publish()
         splits[split] = surveys[split].result(dropped=texts.dropped)
-    write_dataset(beside, name="nlvr", splits=stores, tokenizer=tokenizer, source=SOURCE, licence="CC-BY-4.0")
-    beside.rename(target)
+    write_dataset(folder, name="nlvr", splits=stores, tokenizer=tokenizer, source=SOURCE, licence="CC-BY-4.0")
+    publish(target)
     return NlvrReport(directory=target, class_names=class_names, splits=splits)
 
 

@@ -16,7 +16,7 @@ from uniter_data.annotations.json_stream import read_members
 from uniter_data.splits.rules import Clues
 from uniter_data.splits.rules.flickr import flickr_ids
 
-__all__ = ["CrossIds", "CrossLink", "read_coco_images", "read_cross_ids", "read_genome_images"]
+__all__ = ["CrossIds", "CrossLink", "listed_images", "read_coco_images", "read_cross_ids", "read_genome_images"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,14 +91,26 @@ def read_coco_images(path: Path) -> Iterator[CrossLink]:
     Raises:
         ValueError: see `read_cross_ids`.
     """
-    empty = True
-    for key, index, value in read_members(path):
-        if key != "images" or index is None:
-            continue
-        empty = False
-        fields = Fields(value, f"{path}: images[{index}]")
+    for index, fields in listed_images(path, "a file of COCO with a list of images"):
         own = f"coco:{fields.integer('id')}"
         for photo in flickr_ids(Clues(name="", url=str(fields.raw.get("flickr_url") or ""))):
             yield CrossLink(one=own, other=photo.key, rule="flickr id", evidence=f"{path.name}: images[{index}]")
+
+
+def listed_images(path: Path, expected: str) -> Iterator[tuple[int, Fields]]:
+    """The records of a document's list `images`, with their places, as COCO's own files and Karpathy's splits have it.
+
+    Args:
+        path: the document.
+        expected: what it should have been, for the message if it has no such list.
+
+    Raises:
+        ValueError: there is no image, or a record is no object; the message names file and record.
+    """
+    empty = True
+    for key, index, value in read_members(path):
+        if key == "images" and index is not None:
+            empty = False
+            yield index, Fields(value, f"{path}: images[{index}]")
     if empty:
-        raise other_format(path, "a file of COCO with a list of images")
+        raise other_format(path, expected)

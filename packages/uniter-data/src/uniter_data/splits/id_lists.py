@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from uniter_data.annotations.fields import Fields
-from uniter_data.annotations.formats import describe, other_format
+from uniter_data.annotations.formats import describe
 from uniter_data.annotations.json_stream import read_lines as read_json_lines
-from uniter_data.annotations.json_stream import read_members
 from uniter_data.importers.texts.damage import Damages
 from uniter_data.importers.texts.tables import read_lines
 from uniter_data.splits.addresses import Addresses
+from uniter_data.splits.cross_ids import listed_images
 from uniter_data.splits.image_sets import NAMESPACES, ImageSet
 
 __all__ = ["read_id_list"]
@@ -67,19 +67,12 @@ def _lines(path: Path, split: str) -> Iterator[Named]:
 
 def _coco(path: Path, split: str) -> Iterator[Named]:
     """COCO's own files are of one split as a whole; Karpathy's say of each image its split."""
-    empty = True
-    for key, index, value in read_members(path):
-        if key != "images" or index is None:
-            continue
-        empty = False
-        fields = Fields(value, f"{path}: images[{index}]")
+    for _, fields in listed_images(path, "a list of images: lines of ids, a file of COCO, Karpathy's splits or NLVR2"):
         if fields.raw.get("split", split) != split:
             continue
         name = fields.text("filename" if "filename" in fields.raw else "file_name")
         urls = (str(fields.raw.get(field) or "") for field in ("flickr_url", "coco_url"))
         yield PurePosixPath(name).stem, next(filter(None, urls), "")
-    if empty:
-        raise other_format(path, "a list of images: lines of ids, a file of COCO, Karpathy's splits or NLVR2")
 
 
 def _nlvr2(path: Path, split: str) -> Iterator[Named]:

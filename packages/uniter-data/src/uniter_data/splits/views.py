@@ -2,7 +2,6 @@
 
 # T texts of a store
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uniter_data.examples.check import holds_examples
-from uniter_data.examples.importing import publish, relative_to
 from uniter_data.splits.audit import audit
 from uniter_data.splits.findings import Audit
 from uniter_data.splits.image_sets import ImageSet
@@ -20,6 +18,8 @@ from uniter_data.splits.report import JSON, write_report
 from uniter_data.stores.kept_texts import read_kept, write_kept
 from uniter_data.stores.locations import exists, is_remote, join, read_text
 from uniter_data.stores.manifest import AuditRecord, Split, open_texts, read_manifest, rewrite_manifest, write_text
+from uniter_data.stores.publishing import beside, publish, relative_to
+from uniter_data.stores.text_store import TextStore
 
 __all__ = ["check_leaks", "filter_datasets", "record_audit"]
 
@@ -44,18 +44,15 @@ def filter_datasets(
         ValueError: `out` exists, a source is no data set of pairs, nothing would be left of a split; or see `audit`.
     """
     target = Path(out)
-    if target.exists():
-        raise ValueError(f"{target} exists already: remove it, or choose another path")
+    folder = beside(target)
     directories = _directories(sources)
     names = [Path(directory).name for directory in directories] if len(directories) > 1 else [""]
     if len(set(names)) < len(names):
         raise ValueError(f"two of {', '.join(directories)} have one name, their views would have one place: rename one")
     found = audit(sources, downstream, **options)
-    beside = target.with_name(target.name + ".partial")
-    shutil.rmtree(beside, ignore_errors=True)  # what a killed run left is written again in no time
     for directory, name in zip(directories, names, strict=True):
         mine = [images for images in sources if images.directory == directory]
-        _write_view(directory, mine, found, beside / name, target / name)
+        _write_view(directory, mine, found, folder / name, target / name)
     publish(target)
     return found, [target / name for name in names]
 
@@ -134,7 +131,8 @@ def _write_view(directory: str, sources: Iterable[ImageSet], found: Audit, folde
     leaking = {images.split: set(found.images(images.name)) for images in sources}
     splits = {}
     for name, split in manifest.splits.items():
-        rows, texts = _kept(directory, name, leaking.get(name, set())), open_texts(directory, manifest, name)
+        texts = open_texts(directory, manifest, name)
+        rows = _kept(texts, join(directory, split.keep) if split.keep else "", leaking.get(name, set()))
         if not len(rows):
             raise ValueError(
                 f"{directory}: all texts of split {name!r} would be left out: name the splits that are trained on, "
@@ -162,11 +160,9 @@ def _record(directory: str, leaks: Mapping[str, int]) -> AuditRecord:
     return AuditRecord(report=JSON, leaks={**(before.leaks if before else {}), **leaks})
 
 
-def _kept(directory: str, split: str, leaking: set[str]) -> NDArray[np.int64]:
-    """Rows of the texts that show none of these images; of a view, of those that it keeps."""
-    manifest = read_manifest(directory)
-    texts, keep = open_texts(directory, manifest, split), manifest.splits[split].keep
-    rows = read_kept(join(directory, keep), texts) if keep else np.arange(texts.num_texts)
+def _kept(texts: TextStore, keep: str, leaking: set[str]) -> NDArray[np.int64]:
+    """Rows of the texts that show none of these images; of a view, of those that its index `keep` has."""
+    rows = read_kept(keep, texts) if keep else np.arange(texts.num_texts)
     leaks = np.array([name in leaking for name in texts.image_names.tolist()], bool)
     kept: NDArray[np.int64] = rows[~leaks[texts.image_index[rows]]]
     return kept

@@ -1,7 +1,6 @@
 """Writing a region store, or a data set with its region stores, in another format: compressed, int8, few labels."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uniter_data.stores.locations import exists, is_remote, join, locate, read_text
+from uniter_data.stores.locations import exists, join, locate, read_text
 from uniter_data.stores.manifest import Manifest, read_manifest, write_text
+from uniter_data.stores.publishing import relative_to
 from uniter_data.stores.region_format import RegionFormat
 from uniter_data.stores.region_store import RegionStore
 from uniter_data.stores.region_writer import RegionWriter
@@ -73,12 +73,12 @@ def repack(
         if stores.get("keep"):
             _copy_folder(Path(join(location, stores["keep"])), folder / stores["keep"])
         if pictures:
-            stores["pictures"] = _seen_from(folder, join(location, pictures))
+            stores["pictures"] = relative_to(folder, join(location, pictures))
     urls = join(location, manifest.get("urls", Manifest.urls))
     if exists(urls):
-        manifest["urls"] = _seen_from(folder, urls)
+        manifest["urls"] = relative_to(folder, urls)
     if "audit" in manifest:
-        manifest["audit"]["report"] = _seen_from(folder, join(location, manifest["audit"]["report"]))
+        manifest["audit"]["report"] = relative_to(folder, join(location, manifest["audit"]["report"]))
     write_text(folder / "tokenizer.json", read_text(join(location, "tokenizer.json")))
     write_text(folder / "dataset.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return folder
@@ -147,10 +147,6 @@ def _refuse_gains(store: RegionStore, wanted: RegionFormat) -> None:
     kept = store.format.top_labels
     if kept and not 0 < wanted.top_labels <= kept:
         raise ValueError(f"top_labels: {store.location} holds {kept} of each label, more cannot be had from it")
-
-
-def _seen_from(folder: Path, location: str) -> str:
-    return location if is_remote(location) else Path(os.path.relpath(location, folder)).as_posix()
 
 
 def _copy_folder(source: Path, out: Path) -> None:

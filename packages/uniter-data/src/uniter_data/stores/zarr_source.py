@@ -13,6 +13,8 @@ from uniter_data.stores.sources import ByteSource, RemoteSource
 
 __all__ = ["open_array"]
 
+READ_ONLY = "the files of a source are read one by one, not written and not listed"
+
 
 def open_array(location: str) -> "zarr.Array[Any]":
     """An array of any layout, for reading.
@@ -59,24 +61,24 @@ class _SourceStore(Store):  # type: ignore[misc]  # zarr's types are not followe
         return await asyncio.to_thread(self._size, key) is not None
 
     async def set(self, key: str, value: Buffer) -> None:
-        """Not here."""
-        raise NotImplementedError
+        """Not supported, as the class says to zarr."""
+        raise NotImplementedError(READ_ONLY)
 
     async def delete(self, key: str) -> None:
-        """Not here."""
-        raise NotImplementedError
+        """Not supported, as the class says to zarr."""
+        raise NotImplementedError(READ_ONLY)
 
     def list(self) -> AsyncIterator[str]:
-        """Not here."""
-        raise NotImplementedError
+        """Not supported, as the class says to zarr."""
+        raise NotImplementedError(READ_ONLY)
 
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Not here."""
-        raise NotImplementedError
+        """Not supported, as the class says to zarr."""
+        raise NotImplementedError(READ_ONLY)
 
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Not here."""
-        raise NotImplementedError
+        """Not supported, as the class says to zarr."""
+        raise NotImplementedError(READ_ONLY)
 
     def _size(self, key: str) -> int | None:
         try:

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from uniter_data.examples.draft import SplitReport
-from uniter_data.examples.importing import publish, relative_to
 from uniter_data.importers.texts.captions import CaptionOptions, CaptionReport, CaptionSource
 from uniter_data.importers.texts.damage import list_damages
 from uniter_data.importers.texts.places import Place, open_folder, open_store
 from uniter_data.importers.texts.reading import EMPTY, Reading
 from uniter_data.importers.texts.survey import survey
 from uniter_data.stores.manifest import Split, write_dataset, write_text
+from uniter_data.stores.publishing import publish, relative_to
 from uniter_data.stores.text_store import TextStore
 from uniter_data.stores.text_writer import TextWriter
 from uniter_data.tokenizer import Tokenizer
