@@ -24,9 +24,10 @@ torch.set_num_threads(1)
 def attempt(arguments: list[str]) -> int:
     """Start the command in a forked process; its number."""
     child = os.fork()
+    # a group of its own, made by whichever of the two comes first: what is killed is the run with its workers
+    os.setpgid(child, child)
     if child:
         return child
-    os.setsid()
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     sys.argv = ["uniter", *arguments]
@@ -35,6 +36,14 @@ def attempt(arguments: list[str]) -> int:
     except SystemExit as end:
         os._exit(int(end.code or 0))
     os._exit(0)
+
+
+def saving(checkpoints: Path, since: int) -> bool:
+    """Whether a checkpoint is being written that was begun later than `since`: an attempt before may have left some."""
+    try:
+        return any(path.stat().st_ctime_ns > since for path in checkpoints.glob(".*.partial"))
+    except FileNotFoundError:  # it was finished in between
+        return False
 
 
 def lines(metrics: Path) -> int:
@@ -47,12 +56,13 @@ def main() -> None:
     directory = Path(job["run"])
     metrics, checkpoints = directory / "metrics.jsonl", directory / "checkpoints"
     for number in range(job["kills"]):
+        since = time.time_ns()
         child = attempt(job["resume"] if (directory / "recipe.toml").exists() else job["start"])
         in_a_save = number % job["saves"] == 0
         deadline = time.monotonic() + draw.uniform(0.0, 0.4)
         came_to = lines(metrics) + draw.randrange(1, 6)
         while os.waitpid(child, os.WNOHANG) == (0, 0):
-            if in_a_save and any(checkpoints.glob(".*.partial")):
+            if in_a_save and saving(checkpoints, since):
                 break
             if not in_a_save and lines(metrics) >= came_to and time.monotonic() > deadline:
                 break
